@@ -1,0 +1,138 @@
+"""The record: one canonical JSON line per exchange, written by a thread, bounded, never dropped."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from asyncio import AbstractEventLoop, TimerHandle
+from queue import SimpleQueue
+from threading import Thread
+
+import msgspec
+
+_LOG = logging.getLogger("gateway.audit")
+_FLUSH = 0.05
+_BATCH = 65_536
+_BACKLOG = 16 * 1024 * 1024
+
+
+class Record(msgspec.Struct, omit_defaults=True):
+    """One exchange. No body, no query value, no token and no secret is in it.
+
+    `time` is Unix seconds at arrival, `seconds` the whole exchange, `first_byte` until the
+    provider's answer began. `rule` names the line of the configuration that let it pass.
+    """
+
+    exchange: str
+    time: float
+    bot: str
+    token: str
+    address: str
+    method: str
+    route: str
+    rule: str
+    path: str
+    subject: str
+    secret: str
+    status: int
+    outcome: str
+    code: str
+    request_id: str
+    bytes_in: int
+    bytes_out: int
+    first_byte: float
+    seconds: float
+    attempts: int
+
+
+class Audit:
+    """Writes records to a file or to standard output (`-`), in order.
+
+    Lines wait in memory for at most 50 ms. Where the disk does not keep up, or refuses, they
+    wait on, up to 16 MiB; `full` then asks the journey to refuse requests it could not record.
+    """
+
+    def __init__(self, loop: AbstractEventLoop, path: str) -> None:
+        self._loop = loop
+        self._encode = msgspec.json.Encoder().encode
+        self._lines: list[bytes] = []
+        self._size = 0
+        self._timer: TimerHandle | None = None
+        self._queue: SimpleQueue[bytes | None] = SimpleQueue()
+        self._file = sys.stdout.fileno() if path == "-" else _open(path)
+        self._owned = path != "-"
+        self.backlog = 0
+        self.failing = False
+        self._thread = Thread(target=self._write_all, name="audit", daemon=True)
+        self._thread.start()
+
+    @property
+    def full(self) -> bool:
+        """Whether no further exchange may begin, because it could not be recorded."""
+        return self.backlog > _BACKLOG
+
+    def write(self, record: Record) -> None:
+        """Add one line."""
+        line = self._encode(record)
+        self._lines.append(line)
+        self._size += len(line) + 1
+        self.backlog += len(line) + 1
+        if self._size >= _BATCH:
+            self.flush()
+        elif self._timer is None:
+            self._timer = self._loop.call_later(_FLUSH, self.flush)
+
+    def flush(self) -> None:
+        """Hand what waits to the writing thread."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._lines:
+            self._lines.append(b"")
+            self._queue.put(b"\n".join(self._lines))
+            self._lines = []
+            self._size = 0
+
+    def stop(self, seconds: float = 5.0) -> None:
+        """Write what is left, waiting for at most `seconds`."""
+        self.flush()
+        self._queue.put(None)
+        self._thread.join(seconds)
+        if self._owned and not self._thread.is_alive():
+            os.close(self._file)
+
+    def _write_all(self) -> None:
+        while True:
+            batch = self._queue.get()
+            if batch is None:
+                return
+            self._write(batch)
+            self._loop.call_soon_threadsafe(self._written, len(batch)) if not (
+                self._loop.is_closed()
+            ) else None
+
+    def _write(self, batch: bytes) -> None:
+        left = memoryview(batch)
+        while left:
+            try:
+                left = left[os.write(self._file, left) :]
+                self.failing = False
+            except OSError as error:
+                if not self.failing:
+                    _LOG.error("the record cannot be written: %s", error.strerror)
+                self.failing = True
+                _pause()
+
+    def _written(self, size: int) -> None:
+        self.backlog -= size
+
+
+def _pause() -> None:
+    from threading import Event
+
+    Event().wait(0.5)
+
+
+def _open(path: str) -> int:
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)

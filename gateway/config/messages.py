@@ -1,0 +1,107 @@
+"""Says what pydantic found wrong, in words for people and without the values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from gateway.config import schema
+from gateway.config.errors import Problem, Trail, shortened
+from gateway.config.yaml import Document
+
+_TAGS = {schema.TEXT, schema.MAPPING, schema.LIST}
+_SENTENCES = {
+    "string_type": "text is expected",
+    "bool_type": "true or false is expected",
+    "int_type": "a whole number is expected",
+    "float_type": "a number is expected",
+    "list_type": "a list is expected",
+    "dict_type": "a mapping (`key: value` lines) is expected",
+    "model_type": "a mapping (`key: value` lines) is expected",
+    "too_short": "at least one is needed",
+    "string_pattern_mismatch": "one of these is expected: debug, info, warning, error",
+}
+_REQUIRED = {
+    "secret": "`secret` is required: `env:NAME`, `file:PATH`, or null for an upstream without a key"
+}
+
+
+def problems(document: Document, error: ValidationError) -> list[Problem]:
+    """Return every problem that `error` holds, at its place in the file."""
+    details = error.errors(include_url=False, include_input=False)
+    return [_problem(document, detail) for detail in details]
+
+
+def unknown(what: str, given: str, known: Iterable[str]) -> str:
+    """Return the sentence for a name that is not there, with those that are."""
+    names = sorted(known)
+    near = get_close_matches(given, names, 1)
+    hint = f" (did you mean {near[0]}?)" if near else ""
+    return (
+        f"unknown {what} {shortened(given)!r}{hint}; {what}s here are: {', '.join(names) or 'none'}"
+    )
+
+
+def _problem(document: Document, detail: ErrorDetails) -> Problem:
+    trail: Trail = tuple(part for part in detail["loc"] if part not in _TAGS)
+    if trail and trail[-1] == "[key]":
+        return document.problem(trail[:-1], _sentence(document, trail, detail), at_key=True)
+    if detail["type"] == "extra_forbidden":
+        key = str(trail[-1])
+        message = unknown("key", key, model_at(trail[:-1]).model_fields)
+        return document.problem(trail, message, at_key=True)
+    if detail["type"] == "missing":
+        key = str(trail[-1])
+        message = _REQUIRED.get(key, f"`{key}` is required")
+        return document.problem(trail[:-1], message, at_key=True)
+    return document.problem(trail, _sentence(document, trail, detail))
+
+
+def _sentence(document: Document, trail: Trail, detail: ErrorDetails) -> str:
+    kind = detail["type"]
+    context = detail.get("ctx", {})
+    if kind == "value_error":
+        return str(context["error"])
+    if kind == "string_type" and isinstance(_value_at(document.value, trail), int | float):
+        return "text is expected, and YAML reads this otherwise: put it in quotes"
+    for bound, words in (("gt", "more than"), ("ge", "at least"), ("le", "at most")):
+        if bound in context:
+            return f"{words} {context[bound]:g} is expected"
+    sentence = _SENTENCES.get(kind, detail["msg"])
+    is_empty = _value_at(document.value, trail) is None
+    return f"{sentence}, and nothing is given" if is_empty else sentence
+
+
+def _value_at(value: object, trail: Trail) -> object:
+    for part in trail:
+        if isinstance(value, dict):
+            value = value.get(part)
+        elif isinstance(value, list) and isinstance(part, int) and part < len(value):
+            value = value[part]
+        else:
+            return value
+    return value
+
+
+def model_at(trail: Trail) -> type[BaseModel]:
+    """Return the model whose keys stand directly under `trail`."""
+    match trail:
+        case ("routes", _):
+            return schema.RouteKeys
+        case ("bots", _):
+            return schema.BotKeys
+        case ("bots", _, "allow", _):
+            return schema.RuleKeys
+        case ("listen", *_) | ("admin",):
+            return schema.ListenerKeys
+        case ("deadlines",):
+            return schema.DeadlineKeys
+        case ("sizes",):
+            return schema.SizeKeys
+        case ("connections",):
+            return schema.ConnectionKeys
+        case _:
+            return schema.FileKeys

@@ -1,0 +1,87 @@
+"""The bytes of the heads that leave: a request's to its provider, an answer's to its bot."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+from gateway.core.answer import AnswerHead, Body
+from gateway.core.errors import Deny
+from gateway.core.model import Provider, Refusal, Route
+from gateway.core.places import Outgoing
+from gateway.core.request import RequestHead
+from gateway.core.shapes import plain_refusal
+
+_REASONS = {status.value: status.phrase.encode() for status in HTTPStatus}
+_IDENTITY = b"Accept-Encoding: identity"
+
+
+def request_head(head: RequestHead, route: Route, outgoing: Outgoing) -> bytes:
+    """Return the head of the request to the provider, its empty line included.
+
+    The framing is ours: chunked as it came, or a Content-Length, the body's own where it was
+    read. Host is the upstream's, first of the headers (RFC 9110 7.2).
+    """
+    target = route.base + outgoing.path or b"/"
+    if outgoing.query is not None:
+        target = b"%b?%b" % (target, outgoing.query)
+    lines = [
+        b"%b %b HTTP/1.1\r\nHost: %b" % (head.method, target, route.host),
+        *outgoing.lines,
+        _framing(head, outgoing.body),
+    ]
+    return b"\r\n".join(lines)
+
+
+def _framing(head: RequestHead, body: bytes | None) -> bytes:
+    if head.chunked and body is None:
+        return b"Transfer-Encoding: chunked\r\n\r\n"
+    length = head.length if body is None else len(body)
+    return b"Content-Length: %d\r\n\r\n" % length if length >= 0 else b"\r\n"
+
+
+def unencoded(head: RequestHead, lines: list[bytes]) -> list[bytes]:
+    """Return `lines` asking for an answer without compression, so that it can be read."""
+    if head.encoding < 0:
+        return [*lines, _IDENTITY]
+    lines[head.encoding] = _IDENTITY
+    return lines
+
+
+def answer_head(
+    answer: AnswerHead, exchange: str, http10: bool, close: bool, reframed: bool
+) -> tuple[bytes, bool]:
+    """Return (the head for the bot with its empty line, whether the body goes out chunked).
+
+    `reframed`: something on the way may change the body's length. HTTP/1.0 gets no chunks;
+    there the end of the connection ends the body.
+    """
+    reason = answer.reason or _REASONS.get(answer.status, b"")
+    lines = [b"HTTP/1.1 %d %b" % (answer.status, reason), *answer.lines]
+    lines.append(b"x-gateway-exchange: " + exchange.encode())
+    if close:
+        lines.append(b"Connection: close")
+    chunked = False
+    if answer.body is Body.LENGTH and not reframed:
+        lines.append(b"Content-Length: %d" % answer.length)
+    elif answer.body is Body.NONE:
+        if answer.length >= 0 and answer.status != 204:
+            lines.append(b"Content-Length: %d" % answer.length)
+    elif not http10:
+        chunked = True
+        lines.append(b"Transfer-Encoding: chunked")
+    lines.append(b"\r\n")
+    return b"\r\n".join(lines), chunked
+
+
+def refusal(
+    provider: Provider | None, deny: Deny, exchange: str, method: bytes, close: bool
+) -> bytes:
+    """Return a whole answer that refuses, in the provider's shape where one is known."""
+    shape: Refusal = (provider.refuse if provider else plain_refusal)(deny, exchange)
+    lines = [f"HTTP/1.1 {shape.status} {_REASONS.get(shape.status, b'').decode()}"]
+    lines += [f"{name}: {value}" for name, value in shape.headers]
+    lines += [f"x-gateway-exchange: {exchange}", f"Content-Length: {len(shape.body)}"]
+    if close:
+        lines.append("Connection: close")
+    head = "\r\n".join([*lines, "\r\n"]).encode("latin-1")
+    return head if method == b"HEAD" else head + shape.body

@@ -1,0 +1,190 @@
+"""The head of a request, read strictly: what RFC 9112 leaves to choice is refused, never repaired.
+
+Our own reading decides; llhttp must agree afterwards (referee.py), so a message that two
+parsers could take for two different things never reaches a provider.
+"""
+
+from __future__ import annotations
+
+import re
+
+from gateway.core.errors import Deny
+from gateway.core.headers import (
+    CODING,
+    CONNECTION,
+    CREDENTIAL,
+    DROP,
+    ENCODING,
+    EXPECT,
+    HOST,
+    INVALID,
+    KEEP,
+    LENGTH,
+    TYPE,
+    UPGRADE,
+    HeaderKinds,
+    without,
+)
+
+METHODS = frozenset(b"GET HEAD POST PUT PATCH DELETE OPTIONS".split())
+IDEMPOTENT = frozenset(b"GET HEAD PUT DELETE OPTIONS".split())
+
+# Bytes that may stand in a head at all: text, obs-text, tab, CR and LF (RFC 9110 5.5).
+_TEXT = bytes([9, 10, 13, *range(0x20, 0x7F), *range(0x80, 0x100)])
+_TARGET = re.compile(rb"/[!-\"$-\[\]-~]*")  # origin-form; no `#`, no backslash, ASCII only
+_CONTROL_ESCAPE = re.compile(rb"%(?:[01][0-9A-Fa-f]|7[Ff])")
+_HOST = re.compile(rb"(?:[0-9A-Za-z._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
+_LENGTH = re.compile(rb"0|[1-9][0-9]{0,17}")
+
+
+class RequestHead:
+    """A head that was found unambiguous.
+
+    `lines` are the header lines that travel on, exactly as received and in their order.
+    `length` is the Content-Length or -1; `named` are header names that Connection listed.
+    """
+
+    __slots__ = (
+        "chunked",
+        "close",
+        "content_type",
+        "credentials",
+        "encoding",
+        "expect",
+        "host",
+        "http10",
+        "length",
+        "lines",
+        "method",
+        "target",
+        "upgrade",
+    )
+
+    def __init__(self, method: bytes, target: bytes, http10: bool) -> None:
+        self.method = method
+        self.target = target
+        self.http10 = http10
+        self.close = http10
+        self.host = b""
+        self.length = -1
+        self.chunked = False
+        self.expect = False
+        self.upgrade = b""
+        self.content_type = b""
+        self.encoding = -1
+        """Index in `lines` of Accept-Encoding, -1 where there is none."""
+        self.credentials: list[tuple[bytes, bytes]] = []
+        self.lines: list[bytes] = []
+
+    @property
+    def has_body(self) -> bool:
+        """Whether body bytes follow this head."""
+        return self.chunked or self.length > 0
+
+
+def _bad(code: str, reason: str, status: int = 400) -> Deny:
+    return Deny(status, code, reason, repeatable=False)
+
+
+def read_request(head: bytes, kinds: HeaderKinds, most: int) -> RequestHead | Deny:
+    """Read `head`, which ends with its empty line. `most` is how many header lines it may hold."""
+    if head.translate(None, _TEXT):
+        return _bad("control_character", "The request's head holds a control character")
+    lines = head[:-4].split(b"\r\n")
+    if not len(lines) + 1 == head.count(b"\n") == head.count(b"\r"):
+        return _bad("bare_line_ending", "The request's head holds a bare CR or LF")
+    if len(lines) - 1 > most:
+        return _bad("too_many_headers", f"The request has more than {most} headers", 431)
+    start = _request_line(lines[0])
+    if type(start) is Deny:
+        return start
+    return _fields(start, lines, kinds)  # type: ignore[arg-type]
+
+
+def _request_line(line: bytes) -> RequestHead | Deny:
+    parts = line.split(b" ")
+    if len(parts) != 3:
+        return _bad("request_line", "The request line is not `METHOD /target HTTP/1.1`")
+    method, target, version = parts
+    if version != b"HTTP/1.1" and version != b"HTTP/1.0":  # noqa: PLR1714 hot path
+        return _bad("http_version", "Only HTTP/1.1 and HTTP/1.0 are spoken here", 505)
+    if method not in METHODS:
+        return _bad("method_not_carried", "This method is not carried", 501)
+    if not _TARGET.fullmatch(target):
+        return _bad("target_form", "The target must be a plain path, like /v1/models?limit=5")
+    if b"%" in target and _CONTROL_ESCAPE.search(target):
+        return _bad("target_form", "The target holds an escaped control character")
+    return RequestHead(method, target, version == b"HTTP/1.0")
+
+
+def _fields(head: RequestHead, lines: list[bytes], kinds: HeaderKinds) -> RequestHead | Deny:
+    keep = head.lines
+    rest: list[tuple[int, bytes, bytes]] = []
+    for line in lines[1:]:
+        name, colon, value = line.partition(b":")
+        kind = kinds[name]
+        if kind == KEEP and colon:
+            keep.append(line)
+        elif kind == INVALID or not colon:
+            return _bad("header_name", "A header line is not `Name: value`")
+        elif kind == CREDENTIAL:
+            head.credentials.append((name.lower(), value.strip(b" \t")))
+        elif kind == TYPE:
+            keep.append(line)
+            if head.content_type:
+                return _bad("content_type", "Content-Type is given twice")
+            head.content_type = value.strip(b" \t")
+        elif kind == ENCODING:
+            head.encoding = len(keep)
+            keep.append(line)
+        elif kind != DROP:
+            rest.append((kind, value.strip(b" \t"), line))
+    return _specials(head, rest)
+
+
+def _specials(head: RequestHead, fields: list[tuple[int, bytes, bytes]]) -> RequestHead | Deny:
+    coding = upgrade = b""
+    named: list[bytes] = []
+    for kind, value, _ in fields:
+        if kind == HOST:
+            if head.host or not _HOST.fullmatch(value):
+                return _bad("host", "Exactly one well-formed Host header is needed")
+            head.host = value
+        elif kind == LENGTH:
+            if head.length >= 0 or not _LENGTH.fullmatch(value):
+                return _bad("content_length", "Content-Length must be given once, as a number")
+            head.length = int(value)
+        elif kind == CODING:
+            if coding or value.lower() != b"chunked" or head.http10:
+                return _bad("transfer_encoding", "Transfer-Encoding may only be chunked, once")
+            coding = value
+        elif kind == CONNECTION:
+            named += [token.strip(b" \t").lower() for token in value.split(b",")]
+        elif kind == UPGRADE:
+            upgrade = value
+        elif kind == EXPECT:
+            if value.lower() != b"100-continue":
+                return _bad("expectation", "Only `Expect: 100-continue` is understood", 417)
+            head.expect = not head.http10
+    if not head.host:
+        return _bad("host", "Exactly one well-formed Host header is needed")
+    if coding and head.length >= 0:
+        return _bad("framing", "Content-Length and Transfer-Encoding exclude each other")
+    head.chunked = bool(coding)
+    return _connection(head, named, upgrade) if named else head
+
+
+def _connection(head: RequestHead, named: list[bytes], upgrade: bytes) -> RequestHead:
+    """Apply RFC 9110 7.6.1: what Connection lists stays on this connection."""
+    if b"close" in named:
+        head.close = True
+    # h2c may be ignored (RFC 9110 7.8), and Java's client offers it on every plain request.
+    if b"upgrade" in named and upgrade.lower() != b"h2c":
+        head.upgrade = upgrade or b"?"
+    others = [name for name in named if name not in (b"close", b"keep-alive", b"upgrade")]
+    if others:
+        head.lines = without(head.lines, others)
+        head.encoding = next(
+            (i for i, x in enumerate(head.lines) if x[:16].lower() == b"accept-encoding:"), -1
+        )
+    return head

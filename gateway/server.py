@@ -1,0 +1,197 @@
+"""The composition root: builds everything, opens the listeners, reloads nothing it cannot parse."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import aiohttp.http_parser
+
+from gateway.admin import Admin
+from gateway.audit import Audit
+from gateway.config import ConfigError, load
+from gateway.core.errors import Refused
+from gateway.core.model import Snapshot
+from gateway.core.secret import Secret
+from gateway.deadlines import Deadlines, tick_for
+from gateway.dial import Dialler
+from gateway.door import Door
+from gateway.downstream import BotConnection
+from gateway.exchange import Exchange
+from gateway.keyring import Keyring
+from gateway.listen import Listeners
+from gateway.memory import tune
+from gateway.metrics import Metrics
+from gateway.policy import Policy
+from gateway.proxy import Proxy
+from gateway.sources import Source
+from gateway.sources.env import Env
+from gateway.sources.file import File
+from gateway.stores.embedded import Embedded
+from gateway.upstream import Upstream
+
+_LOG = logging.getLogger("gateway")
+
+
+class Gateway:
+    """One running gateway. `start` and `stop` are all a test or a supervisor needs."""
+
+    def __init__(self, snapshot: Snapshot, environ: Mapping[str, str]) -> None:
+        loop = asyncio.get_running_loop()
+        settings, seconds = snapshot.settings, snapshot.deadlines
+        self._snapshot = snapshot
+        self.policy = Policy(snapshot)
+        self.metrics = Metrics()
+        self.audit = Audit(loop, settings.audit)
+        self.store = Embedded(Path(settings.state))
+        deadlines = Deadlines(loop, tick_for(_shortest(snapshot)))
+        self.upstream = Upstream(
+            loop, Dialler(loop), deadlines, seconds, snapshot.connections.pooled
+        )
+        self.keyring = Keyring(loop, _sources(snapshot, environ), seconds.secret, self._rotated)
+        self.proxy = Proxy(
+            loop, self.store, self.keyring, self.upstream, self.metrics, self.audit
+        )
+        self.upstream.proxy = self.proxy
+        self.door = Door(loop, self.proxy, self.policy, deadlines)
+        self.listeners = Listeners(loop)
+        self.admin = Admin(self.metrics, self._checks())
+        self._measure()
+
+    async def start(self) -> None:
+        """Open everything. Raises Refused or OSError where something cannot be opened."""
+        await self.store.start(self._tokens_changed)
+        await self.admin.start(self._snapshot.settings.admin)
+        for listener in self._snapshot.settings.listeners:
+            await self.listeners.open(listener, lambda: BotConnection(self.door))
+
+    async def stop(self) -> None:
+        """Drain: accept no more, let what is under way end within the deadline, then cut it."""
+        self.listeners.close()
+        self.door.draining = True
+        for connection in list(self.door.inside):
+            connection.drain()
+        await self._emptied(self._snapshot.deadlines.drain)
+        for connection in list(self.door.inside):
+            connection.abort()
+        await self._emptied(1.0)
+        await self.upstream.stop()
+        await self.keyring.stop()
+        await self.store.stop()
+        await self.admin.stop()
+        self.audit.stop()
+
+    async def _emptied(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                while self.door.inside:
+                    await asyncio.sleep(0.02)
+        except TimeoutError:
+            _LOG.warning("%d connections did not end in time", len(self.door.inside))
+
+    def _rotated(self, old: Secret) -> None:
+        self.upstream.close_secret(f"{old.ref} {old.version}")
+
+    def _tokens_changed(self) -> None:
+        """Cut what a revoked token still carries."""
+        tokens = self.store.tokens
+
+        def revoked(x: Exchange) -> bool:
+            token = x.token
+            return token is not None and token.origin == "store" and token.digest not in tokens
+
+        self.proxy.cut(revoked, "token_revoked")
+
+    def _checks(self) -> dict[str, Callable[[], str | None]]:
+        return {
+            "listener": lambda: "draining" if self.door.draining else None,
+            "connections": lambda: "no room for more" if self.door.is_full else None,
+            "store": lambda: self.store.healthy(),
+            "record": lambda: (
+                "cannot be written" if self.audit.failing or self.audit.full else None
+            ),
+        }
+
+    def _measure(self) -> None:
+        self.metrics.gauges.update(
+            upstream_idle=lambda: self.upstream.idle,
+            upstream_busy=lambda: self.upstream.busy,
+            bot_connections=lambda: len(self.door.inside),
+            open_exchanges=lambda: len(self.proxy.live),
+            audit_backlog=lambda: self.audit.backlog,
+            unsolicited=lambda: self.upstream.unsolicited_total,
+        )
+
+
+def _sources(snapshot: Snapshot, environ: Mapping[str, str]) -> dict[str, Source]:
+    settings = snapshot.settings
+    return {
+        "env": Env(environ, Path(settings.env_file) if settings.env_file else None),
+        "file": File(Path(settings.secrets_dir) if settings.secrets_dir else None),
+    }
+
+
+def _shortest(snapshot: Snapshot) -> float:
+    seconds = snapshot.deadlines
+    return min(seconds.head, seconds.idle, seconds.body, seconds.write, seconds.linger,
+               seconds.first_byte, seconds.stream, seconds.pool)
+
+
+def run(config: Path, environ: Mapping[str, str], ready: Callable[[Gateway], None]) -> int:
+    """Serve `config` until SIGTERM or SIGINT; return the exit code (0 stopped, 2 not started).
+
+    `ready` is called once it serves. Raises nothing: what is wrong is printed to stderr.
+    """
+    try:
+        snapshot = load(config, environ)
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        return 2
+    _log(snapshot.settings.log)
+    if "_http_parser" not in aiohttp.http_parser.HttpRequestParser.__module__:
+        print("aiohttp was installed without its C extension; reinstall it", file=sys.stderr)
+        return 2
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        return runner.run(_serve(snapshot, environ, ready))
+
+
+async def _serve(
+    snapshot: Snapshot, environ: Mapping[str, str], ready: Callable[[Gateway], None]
+) -> int:
+    loop = asyncio.get_running_loop()
+    stopped = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopped.set)
+    gateway = Gateway(snapshot, environ)
+    try:
+        await gateway.start()
+    except (Refused, OSError) as error:
+        print(f"gateway: {error}", file=sys.stderr)
+        return 2
+    tune()
+    ready(gateway)
+    await stopped.wait()
+    await gateway.stop()
+    return 0
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
+
+
+def _log(level: str) -> None:
+    logging.basicConfig(
+        level=level.upper(),
+        stream=sys.stderr,
+        format="%(asctime)s %(levelname)s %(name)s %(message)s",
+    )
+
+
