@@ -77,7 +77,6 @@ class Door:
             self.policy,
             head,
             connection,
-            connection.address,
             time.perf_counter(),
             time.time(),
         )

@@ -206,7 +206,8 @@ class BotConnection(asyncio.Protocol):
         if isinstance(head, Deny):
             self._refuse_head(head)
             return b""
-        if not self._referee.agrees(_plain(raw), ended=not head.has_body):
+        plain = without_upgrade(raw) if head.upgrading else raw
+        if not self._referee.agrees(plain, not head.has_body):
             self._refuse_head(_DISAGREE)
             return b""
         return self._begin(head, data[end + 4 :])
@@ -253,7 +254,8 @@ class BotConnection(asyncio.Protocol):
         body = self._body
         assert body is not None
         payload, rest = body.feed(data)
-        if data and not self._referee.agrees(data[: len(data) - len(rest)] if rest else data, body.done):
+        taken = data[: len(data) - len(rest)] if rest else data
+        if taken and not self._referee.agrees(taken, body.done):
             raise FramingError("llhttp reads this body otherwise")
         if body.done:
             self._body = None
@@ -298,8 +300,3 @@ class BotConnection(asyncio.Protocol):
 
 _DISAGREE = Deny(400, "ambiguous", "The request's head can be read in two ways", repeatable=False)
 _BROKEN = Deny(400, "framing", "The request's body is framed wrongly", repeatable=False)
-
-
-def _plain(raw: bytes) -> bytes:
-    lower = raw.lower()
-    return without_upgrade(raw) if b"\nupgrade:" in lower else raw

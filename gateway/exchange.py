@@ -24,48 +24,44 @@ class Exchange:
     """Everything known of one exchange. Times are `perf_counter`'s seconds but `wall`, Unix.
 
     `parts` are body pieces that wait for a provider's connection; `head_out` is the answer's
-    head, written together with the first piece of its body.
+    head, written together with the first piece of its body. What is not known yet is the
+    class's default, so that beginning an exchange costs little.
     """
 
-    __slots__ = (
-        "address",
-        "answer",
-        "attempts",
-        "bot",
-        "bot_side",
-        "chunked_out",
-        "code",
-        "complete",
-        "first_byte",
-        "head",
-        "head_out",
-        "hold",
-        "id",
-        "inject",
-        "journey",
-        "over",
-        "parts",
-        "path",
-        "peeked",
-        "peeking",
-        "policy",
-        "provider_side",
-        "query",
-        "received",
-        "replayable",
-        "request_id",
-        "reused",
-        "route",
-        "rule",
-        "secret",
-        "sent",
-        "started",
-        "status",
-        "subject",
-        "taps",
-        "token",
-        "wall",
-    )
+    # Found on the way.
+    route: Route | None = None
+    path = b""
+    query: bytes | None = None
+    bot = ""
+    token: Token | None = None
+    rule = ""
+    subject = ""
+    inject: tuple[Place, ...] = ()
+    hold: Hold | None = None
+    secret: Secret | None = None
+
+    # The request's body.
+    received = 0
+    complete = False
+    replayable = True
+    peeking: Future[None] | None = None
+    peeked = 0
+
+    # The provider's side, and the answer.
+    journey: Coroutine[Any, Any, None] | None = None
+    provider_side: ProviderConnection | None = None
+    attempts = 0
+    reused = False
+    answer: AnswerHead | None = None
+    taps: tuple[Tap, ...] = ()
+    head_out = b""
+    chunked_out = False
+    first_byte = 0.0
+    sent = 0
+    status = 0
+    code = ""
+    request_id = ""
+    over = False
 
     def __init__(
         self,
@@ -73,7 +69,6 @@ class Exchange:
         policy: Policy,
         head: RequestHead | None,
         bot_side: BotConnection,
-        address: str,
         started: float,
         wall: float,
     ) -> None:
@@ -81,45 +76,10 @@ class Exchange:
         self.policy = policy
         self.head = head
         self.bot_side = bot_side
-        self.address = address
+        self.address = bot_side.address
         self.started = started
         self.wall = wall
-
-        # Found on the way.
-        self.route: Route | None = None
-        self.path = b""
-        self.query: bytes | None = None
-        self.bot = ""
-        self.token: Token | None = None
-        self.rule = ""
-        self.subject = ""
-        self.inject: tuple[Place, ...] = ()
-        self.hold: Hold | None = None
-        self.secret: Secret | None = None
-
-        # The request's body.
         self.parts: list[bytes] = []
-        self.received = 0
-        self.complete = False
-        self.replayable = True
-        self.peeking: Future[None] | None = None
-        self.peeked = 0
-
-        # The provider's side, and the answer.
-        self.journey: Coroutine[Any, Any, None] | None = None
-        self.provider_side: ProviderConnection | None = None
-        self.attempts = 0
-        self.reused = False
-        self.taps: tuple[Tap, ...] = ()
-        self.answer: AnswerHead | None = None
-        self.head_out = b""
-        self.chunked_out = False
-        self.first_byte = 0.0
-        self.sent = 0
-        self.status = 0
-        self.code = ""
-        self.request_id = ""
-        self.over = False
 
     @property
     def provider(self) -> Provider | None:

@@ -99,7 +99,7 @@ class Proxy:
         found = x.policy.router.find(head.target)
         if isinstance(found, Deny):
             raise Refused(found)
-        x.route, x.path, x.query = found.route, found.path, found.query
+        x.route, x.path, x.query = found
         if head.upgrade:
             raise Refused(_UPGRADE)
         return self._outgoing(x, head)
@@ -327,7 +327,7 @@ class Proxy:
         x.parts = []
         x.status = answer.status
         x.first_byte = perf_counter()
-        x.request_id = answer.header(x.route.provider.request_id).decode("latin-1")[:128]
+        x.request_id = answer.request_id.decode("latin-1")
         close = x.head.close or x.bot_side.will_close
         x.head_out, x.chunked_out = answer_head(
             answer, x.id, x.head.http10, close, reframed=bool(x.taps)

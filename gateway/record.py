@@ -15,7 +15,7 @@ def record_of(x: Exchange, now: float) -> Record:
     secret = x.secret
     return Record(
         exchange=x.id,
-        time=round(x.wall, 3),
+        time=x.wall,
         bot=x.bot,
         token=x.token.id if x.token is not None else "",
         address=x.address,
@@ -31,8 +31,8 @@ def record_of(x: Exchange, now: float) -> Record:
         request_id=x.request_id,
         bytes_in=x.received,
         bytes_out=x.sent,
-        first_byte=round(x.first_byte - x.started, 6) if x.first_byte else 0.0,
-        seconds=round(now - x.started, 6),
+        first_byte=x.first_byte - x.started if x.first_byte else 0.0,
+        seconds=now - x.started,
         attempts=x.attempts,
     )
 

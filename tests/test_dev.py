@@ -104,6 +104,11 @@ def test_the_package_is_on_the_path_and_has_its_command(dev: Any) -> None:
     assert "-m gateway" in command.read_text()
 
 
+def test_a_venv_is_not_made_by_the_python_that_it_replaces(dev: Any) -> None:
+    """These tests run in .venv; so does ./dev for someone who has activated it."""
+    assert sys.prefix not in dev.PYTHON
+
+
 def test_every_sdk_has_its_lock(dev: Any) -> None:
     assert all((ROOT / f"requirements/{name}.txt").exists() for name in dev.SDKS)
 

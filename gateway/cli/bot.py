@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from gateway.cli.failures import Refused, explained
+from gateway.cli.failures import Failed, explained
 from gateway.cli.output import as_json_option, dump, moment, table
 from gateway.cli.place import State, base_url, config_option, is_valid, state_of
 from gateway.cli.token import record
@@ -44,7 +44,7 @@ def show(name: str, as_json: bool, config: Path) -> None:
     snapshot, listed = _known(config)
     if name not in snapshot.bots:
         known = ", ".join(sorted(snapshot.bots)) or "none"
-        raise Refused(f"there is no bot {name!r} in the configuration; bots are: {known}")
+        raise Failed(f"there is no bot {name!r} in the configuration; bots are: {known}")
     one = snapshot.bots[name]
     rules: list[dict[str, str | None]] = [
         {

@@ -113,8 +113,8 @@ def run_with_demo() -> int:
         provider = stack.enter_context(process.start())
         ready = prepare(DIRECTORY, provider.url)
         stack.callback(ready.close)
-        click.echo(_greeting(ready, provider.url))
-        return server.run(ready.config, environ=environment())
+        greeting = _greeting(ready, provider.url)
+        return server.run(ready.config, environment(), lambda _: click.echo(greeting))
 
 
 def prepare(directory: Path, provider: str) -> Demo:

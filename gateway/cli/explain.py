@@ -11,14 +11,14 @@ from urllib.parse import urlsplit
 
 import click
 
-from gateway.cli.failures import Refused, explained
+from gateway.cli.failures import Failed, explained
 from gateway.cli.output import as_json_option, dump
 from gateway.cli.place import State, config_option, state_of
 from gateway.core import tokens
 from gateway.core.errors import Deny
 from gateway.core.model import Bot, Route, Snapshot, Token
 from gateway.core.places import Outgoing
-from gateway.core.routing import Found, Router
+from gateway.core.routing import Router
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ def explain(text: str | None, method: str, url: str, as_json: bool, config: Path
         for step in steps:
             click.echo(f"{step.what}: {step.why}")
     if steps[-1].is_refusal:
-        raise Refused(f"this {method.upper()} would be refused")
+        raise Failed(f"this {method.upper()} would be refused")
 
 
 def _target(url: str) -> bytes:
@@ -75,9 +75,10 @@ def _decide(state: State, snapshot: Snapshot, target: bytes, text: str | None) -
     if isinstance(found, Deny):
         yield Step("route", f"{found.status} {found.code}: {found.reason}", is_refusal=True)
         return
-    route = found.route
+    route, path, query = found
     yield Step("route", f"{route.name}, {route.provider.name} at {route.origin}")
-    token = _token(state, found, text)
+    candidates = [text.encode()] if text else _in_url(route, path, query)
+    token = _token(state, route, candidates)
     if isinstance(token, Step):
         yield token
         return
@@ -98,10 +99,9 @@ def _admit(bot: Bot | None, token: Token, route: Route) -> Iterator[Step]:
         yield Step("secret", str(route.secret or "none; sent without a key"))
 
 
-def _token(state: State, found: Found, text: str | None) -> Token | Step:
-    places = ", ".join(str(place) for place in found.route.tokens)
-    candidates = [text.encode()] if text else _in_url(found)
+def _token(state: State, route: Route, candidates: list[bytes]) -> Token | Step:
     if not candidates:
+        places = ", ".join(str(place) for place in route.tokens)
         return Step("token", f"401: none was given; it goes into: {places}", is_refusal=True)
     digests = {tokens.digest(candidate) for candidate in candidates}
     known = [*(one.token for one in state.listed()), *state.pinned()]
@@ -117,7 +117,7 @@ def _token(state: State, found: Found, text: str | None) -> Token | Step:
     return token
 
 
-def _in_url(found: Found) -> list[bytes]:
-    request = Outgoing(found.path, found.query, [], [])
-    places = (place for place in found.route.tokens if not place.in_body)
+def _in_url(route: Route, path: bytes, query: bytes | None) -> list[bytes]:
+    request = Outgoing(path, query, [], [])
+    places = (place for place in route.tokens if not place.in_body)
     return [candidate for place in places for candidate in place.find(request)]

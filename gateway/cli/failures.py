@@ -8,10 +8,10 @@ from contextlib import contextmanager
 import click
 
 from gateway.config import ConfigError
-from gateway.core.errors import GatewayError
+from gateway.core.errors import Refused
 
 
-class Refused(click.ClickException):
+class Failed(click.ClickException):
     """It was refused, or it failed."""
 
     exit_code = 1
@@ -34,5 +34,5 @@ def explained() -> Iterator[None]:
         yield
     except ConfigError as exc:
         raise Misconfigured(str(exc)) from exc
-    except GatewayError as exc:
-        raise Refused(exc.deny.reason) from exc
+    except Refused as exc:
+        raise Failed(exc.deny.reason) from exc

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from gateway.cli.failures import Refused
+from gateway.cli.failures import Failed
 from gateway.cli.output import as_json_option, dump
 from gateway.cli.place import base_url, config_option, configured
 from gateway.core import sdks
@@ -25,7 +25,7 @@ def routes(name: str | None, url: str | None, as_json: bool, config: Path) -> No
     snapshot = configured(config)
     if name is not None and name not in snapshot.routes:
         known = ", ".join(sorted(snapshot.routes))
-        raise Refused(f"there is no route {name!r} in the configuration; routes are: {known}")
+        raise Failed(f"there is no route {name!r} in the configuration; routes are: {known}")
     shown = [route for route in snapshot.routes.values() if name in (None, route.name)]
     records = [_record(route, base_url(snapshot, route.prefix, url)) for route in shown]
     if as_json:

@@ -10,6 +10,7 @@ from gateway.cli.demo import run_with_demo
 from gateway.cli.failures import explained
 from gateway.cli.place import DEFAULT
 from gateway.config import environment
+from gateway.core.model import Listener, Snapshot
 
 
 @click.command()
@@ -35,4 +36,17 @@ def _run(config: Path | None) -> int:
         return run_with_demo()
     from gateway import server  # starts slowly, and no other command needs it
 
-    return server.run(config or DEFAULT, environ=environment())
+    return server.run(config or DEFAULT, environment(), lambda it: _announce(it.policy.snapshot))
+
+
+def _announce(snapshot: Snapshot) -> None:
+    """Say on standard error where it serves; standard output may be the record's."""
+    settings = snapshot.settings
+    places = ", ".join(_shown(listener) for listener in settings.listeners)
+    counts = f"{len(snapshot.routes)} routes, {len(snapshot.bots)} bots"
+    click.echo(f"serving {counts} on {places}; metrics on {_shown(settings.admin)}", err=True)
+
+
+def _shown(listener: Listener) -> str:
+    host = f"[{listener.host}]" if ":" in listener.host else listener.host
+    return f"{'https' if listener.certificate else 'http'}://{host}:{listener.port}"

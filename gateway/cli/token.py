@@ -12,7 +12,7 @@ from pathlib import Path
 
 import click
 
-from gateway.cli.failures import Refused, explained
+from gateway.cli.failures import Failed, explained
 from gateway.cli.output import as_json_option, dump, moment, table
 from gateway.cli.place import State, is_valid, with_state
 from gateway.core import tokens
@@ -99,7 +99,7 @@ def _check_bots(bots: Sequence[str], state: State) -> None:
     for bot in bots:
         if bot not in known:
             listed = ", ".join(sorted(known)) or "none"
-            raise Refused(f"there is no bot {bot!r} in the configuration; bots are: {listed}")
+            raise Failed(f"there is no bot {bot!r} in the configuration; bots are: {listed}")
 
 
 def _mint(bot: str, shape: str, now: float, expires: float | None) -> Issued:
@@ -119,13 +119,13 @@ def _issue_into(out: Path, fresh: Sequence[Issued], state: State) -> None:
     """Write the file first: a token that nobody can read must not be valid."""
     lines = {_variable(one.token.bot): one.text for one in fresh}
     if len(lines) != len(fresh):
-        raise Refused("two of these bots would have the same variable in the file")
+        raise Failed("two of these bots would have the same variable in the file")
     try:
         descriptor = os.open(out, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
         with open(descriptor, "w", encoding="utf-8") as file:
             file.writelines(f"{name}={text}\n" for name, text in lines.items())
     except OSError as exc:
-        raise Refused(f"{out} cannot be written: {exc.strerror}") from exc
+        raise Failed(f"{out} cannot be written: {exc.strerror}") from exc
     try:
         _store(fresh, state)
     except BaseException:
@@ -208,14 +208,14 @@ def revoke(token_id: str | None, bot: str | None, state: State) -> None:
         raise click.UsageError("give either the ID of a token or --bot")
     for pinned in state.pinned():
         if pinned.id == token_id:
-            raise Refused(f"this token is pinned in the configuration: {pinned.origin}")
+            raise Failed(f"this token is pinned in the configuration: {pinned.origin}")
     with explained():
         count = _revoke(state, token_id, bot)
     still = sum(1 for pinned in state.pinned() if pinned.bot == bot)
     if still:
         click.echo(f"{still} more pinned in the configuration stay valid", err=True)
     if not count:
-        raise Refused("no valid token matches")
+        raise Failed("no valid token matches")
     click.echo(f"{count} revoked")
 
 

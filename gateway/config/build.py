@@ -82,14 +82,19 @@ class Builder:
         return section if isinstance(section, dict) else {}
 
     def _parts(self, name: str, model: type[Model]) -> dict[str, Model]:
-        """Return the sound entries of a file that as a whole is not, so that all is checked."""
-        sound = {}
-        for key, value in self._section(name).items():
-            try:
-                sound[key] = self._read(model, value)
-            except ValidationError:
-                continue  # already among the problems, from the whole file
-        return sound
+        """Return what is sound in a file that as a whole is not, so that all of it is checked."""
+        parts = {key: self._part(model, value) for key, value in self._section(name).items()}
+        return {key: part for key, part in parts.items() if part is not None}
+
+    def _part(self, model: type[Model], value: object) -> Model | None:
+        """Return an entry without its wrong keys, which are among the problems already."""
+        try:
+            return self._read(model, value)
+        except ValidationError as exc:
+            wrong = {error["loc"][0] for error in exc.errors() if error["loc"]}
+        if not isinstance(value, dict) or wrong.isdisjoint(value):
+            return None
+        return self._part(model, {key: one for key, one in value.items() if key not in wrong})
 
     # Routes
 

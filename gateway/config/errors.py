@@ -13,6 +13,8 @@ _PLAIN = re.compile(r"[A-Za-z0-9_-]+")
 _LONGEST = 32
 """Of what is shown of a key or a name: a secret pasted in the wrong place is longer."""
 
+MAX_SHOWN = 100
+
 
 @dataclass(frozen=True, slots=True)
 class Problem:
@@ -37,7 +39,10 @@ class ConfigError(Exception):
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(sorted(problems, key=lambda one: (one.line, one.column)))
-        super().__init__("\n".join(str(problem) for problem in self.problems))
+        lines = [str(problem) for problem in self.problems[:MAX_SHOWN]]
+        if len(self.problems) > MAX_SHOWN:
+            lines.append(f"and {len(self.problems) - MAX_SHOWN} more")
+        super().__init__("\n".join(lines))
 
 
 def dotted(trail: Trail) -> str:

@@ -101,7 +101,7 @@ Address = Annotated[
     _schema(type="string", examples=["127.0.0.1:8080", "[::1]:8080"]),
 ]
 UpstreamUrl = Annotated[
-    Upstream, _from_reference(values.upstream), _schema(type="string", format="uri")
+    Upstream, _from_reference(values.upstream), _schema(type="string", minLength=1)
 ]
 Prefix = Annotated[bytes, _from_text(values.prefix), _schema(type="string", pattern="^/")]
 SecretText = Annotated[

@@ -74,6 +74,7 @@ def parse(file: str, text: str) -> tuple[Document, list[Problem]]:
 
 def _compose(file: str, text: str) -> yaml.Node | None:
     try:
+        _check_depth(file, text)
         node: yaml.Node | None = yaml.compose(text, Loader=_LOADER)
     except yaml.MarkedYAMLError as exc:
         mark = exc.problem_mark or exc.context_mark
@@ -84,9 +85,22 @@ def _compose(file: str, text: str) -> yaml.Node | None:
         line, column = _line_column(text, exc.position)
         message = "a control character cannot stand in a YAML file"
         raise ConfigError([Problem(file, line, column, "", message)]) from None
-    except RecursionError:
-        raise ConfigError([Problem(file, 0, 0, "", "nested too deeply")]) from None
     return node
+
+
+def _check_depth(file: str, text: str) -> None:
+    """Refuse deep nesting before it is composed: that recurses, in C until the process crashes."""
+    depth = 0
+    for event in yaml.parse(text, Loader=_LOADER):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+        if depth > MAX_DEPTH:
+            mark = event.start_mark
+            line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+            message = f"nested more than {MAX_DEPTH} deep"
+            raise ConfigError([Problem(file, line, column, "", message)])
 
 
 def _line_column(text: str, position: int) -> tuple[int, int]:
@@ -102,6 +116,7 @@ class _Walk:
         self.keys: dict[Trail, Mark] = {}
         self.problems: list[Problem] = []
         self._file = file
+        self._named: set[tuple[Mark, str]] = set()
         self._count = 0
 
     def visit(self, node: yaml.Node, path: Trail, above: tuple[yaml.Node, ...]) -> object:
@@ -122,7 +137,7 @@ class _Walk:
     def _is_too_much(self, node: yaml.Node, path: Trail, above: tuple[yaml.Node, ...]) -> bool:
         if any(node is one for one in above):
             self._problem(node, path, "an anchor cannot contain itself")
-        elif len(above) > MAX_DEPTH:
+        elif len(above) > MAX_DEPTH:  # through aliases; otherwise `_check_depth` has seen it
             self._problem(node, path, f"nested more than {MAX_DEPTH} deep")
         elif self._count > MAX_NODES:
             message = f"more than {MAX_NODES} values, with aliases followed"
@@ -179,7 +194,10 @@ class _Walk:
 
     def _problem(self, node: yaml.Node, path: Trail, message: str) -> None:
         mark = _mark(node)
-        self.problems.append(Problem(self._file, mark.line, mark.column, dotted(path), message))
+        if (mark, message) not in self._named:  # through an alias, it would be named again
+            self._named.add((mark, message))
+            problem = Problem(self._file, mark.line, mark.column, dotted(path), message)
+            self.problems.append(problem)
 
 
 def _mark(node: yaml.Node) -> Mark:

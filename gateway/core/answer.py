@@ -9,6 +9,7 @@ from gateway.core.headers import (
     CODING,
     CONNECTION,
     DROP,
+    ID,
     INVALID,
     KEEP,
     LENGTH,
@@ -33,7 +34,7 @@ class Body(Enum):
 class AnswerHead:
     """A provider's answer head. `lines` are the header lines that travel on, in their order."""
 
-    __slots__ = ("body", "close", "length", "lines", "reason", "status")
+    __slots__ = ("body", "close", "length", "lines", "reason", "request_id", "status")
 
     def __init__(self, status: int, reason: bytes, close: bool) -> None:
         self.status = status
@@ -43,14 +44,8 @@ class AnswerHead:
         self.length = -1
         self.lines: list[bytes] = []
         self.body = Body.NONE
-
-    def header(self, names: tuple[bytes, ...]) -> bytes:
-        """Return the first value of any of `names` (lower case), b"" where there is none."""
-        for line in self.lines:
-            name, _, value = line.partition(b":")
-            if name.lower() in names:
-                return value.strip(b" \t")
-        return b""
+        self.request_id = b""
+        """The provider's own id of the request, at most 128 bytes of it."""
 
 
 def read_answer(head: bytes, kinds: HeaderKinds, method: bytes) -> AnswerHead | str:
@@ -89,6 +84,9 @@ def _fields(
             if not _LENGTH.fullmatch(value) or answer.length not in (-1, int(value)):
                 return "bad Content-Length"
             answer.length = int(value)
+        elif kind == ID and colon:
+            answer.lines.append(line)
+            answer.request_id = answer.request_id or value.strip(b" \t")[:128]
         elif kind == CODING:
             if coding or http10 or value.strip(b" \t").lower() != b"chunked":
                 return "bad Transfer-Encoding"

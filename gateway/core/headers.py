@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-KEEP, DROP, HOST, LENGTH, CODING, CONNECTION, EXPECT, UPGRADE, CREDENTIAL, TYPE, ENCODING = range(11)
+KEEP, DROP, HOST, LENGTH, CODING, CONNECTION, EXPECT, UPGRADE, CREDENTIAL, TYPE, ENCODING, ID = range(12)
 INVALID = -1
 
 _NAME = re.compile(rb"[!#$%&'*+\-.^`|~0-9A-Za-z]+")  # RFC 9110 5.1's token, but for `_`
@@ -52,6 +52,10 @@ _ANSWER = {
 }
 
 
+# Where providers put their own id of a request, which their support asks for.
+_IDS = b"x-request-id request-id x-goog-request-id x-amzn-requestid x-slack-req-id".split()
+
+
 class HeaderKinds(dict[bytes, int]):
     """Header names exactly as received -> what becomes of them. Remembers a bounded number.
 
@@ -87,7 +91,7 @@ def request_kinds(credentials: Iterable[bytes] = ()) -> HeaderKinds:
 
 def answer_kinds() -> HeaderKinds:
     """Return the kinds of answer headers."""
-    return HeaderKinds(dict(_ANSWER))
+    return HeaderKinds({**dict.fromkeys(_IDS, ID), **_ANSWER})
 
 
 def without(lines: list[bytes], names: Iterable[bytes]) -> list[bytes]:

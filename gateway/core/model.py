@@ -68,8 +68,6 @@ class Provider:
     inject: tuple[Place, ...] = ()
     """Where the secret goes; empty: to the place the token was found in."""
     subjects: tuple[Subject, ...] = ()
-    request_id: tuple[bytes, ...] = (b"x-request-id", b"request-id")
-    """Answer headers (lower case) that carry the provider's own id of the request."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,8 +51,6 @@ def parts(body: bytes, boundary: bytes) -> list[Part]:
     size = len(boundary) + 2
     if not marks or marks[0] != 0:
         raise refusal("the multipart body does not start with its boundary")
-    if len(marks) > _MOST:
-        raise refusal(f"the form holds more than {_MOST} fields")
     last = marks[-1] + size
     if not body.startswith(b"--", last) or body[last + 2 :].strip(b"\r\n"):
         raise refusal("the multipart body does not end with its closing boundary")
@@ -69,14 +67,17 @@ def part_of(name: bytes, value: bytes, boundary: bytes) -> bytes:
 
 def _delimiters(body: bytes, delimiter: bytes) -> list[int]:
     """Return where delimiter lines start. One after half a line end is a delimiter to some."""
-    found: list[int] = []
-    at = body.find(delimiter)
+    line = b"\r\n" + delimiter
+    count = body.count(line)
+    if body.count(b"\n" + delimiter) != count or b"\r" + delimiter in body:
+        raise refusal("the multipart body holds its boundary after half a line end")
+    if count > _MOST:
+        raise refusal(f"the form holds more than {_MOST} fields")
+    found = [0] if body.startswith(delimiter) else []
+    at = body.find(line)
     while at >= 0:
-        if at == 0 or body[at - 2 : at] == b"\r\n":
-            found.append(at)
-        elif body[at - 1 : at] in (b"\r", b"\n"):
-            raise refusal("the multipart body holds its boundary after half a line end")
-        at = body.find(delimiter, at + 1)
+        found.append(at + 2)
+        at = body.find(line, at + 1)
     return found
 
 

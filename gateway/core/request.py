@@ -7,6 +7,7 @@ parsers could take for two different things never reaches a provider.
 from __future__ import annotations
 
 import re
+from itertools import islice
 
 from gateway.core.errors import Deny
 from gateway.core.headers import (
@@ -41,7 +42,7 @@ class RequestHead:
     """A head that was found unambiguous.
 
     `lines` are the header lines that travel on, exactly as received and in their order.
-    `length` is the Content-Length or -1; `named` are header names that Connection listed.
+    `length` is the Content-Length, -1 where there is none.
     """
 
     __slots__ = (
@@ -58,6 +59,7 @@ class RequestHead:
         "method",
         "target",
         "upgrade",
+        "upgrading",
     )
 
     def __init__(self, method: bytes, target: bytes, http10: bool) -> None:
@@ -70,6 +72,9 @@ class RequestHead:
         self.chunked = False
         self.expect = False
         self.upgrade = b""
+        """The protocol that Connection and Upgrade together ask for, but for h2c."""
+        self.upgrading = False
+        """Whether there is an Upgrade header at all."""
         self.content_type = b""
         self.encoding = -1
         """Index in `lines` of Accept-Encoding, -1 where there is none."""
@@ -119,59 +124,77 @@ def _request_line(line: bytes) -> RequestHead | Deny:
 
 def _fields(head: RequestHead, lines: list[bytes], kinds: HeaderKinds) -> RequestHead | Deny:
     keep = head.lines
-    rest: list[tuple[int, bytes, bytes]] = []
-    for line in lines[1:]:
+    named: list[bytes] = []
+    upgrade = b""
+    for line in islice(lines, 1, None):
         name, colon, value = line.partition(b":")
         kind = kinds[name]
-        if kind == KEEP and colon:
-            keep.append(line)
-        elif kind == INVALID or not colon:
+        if not colon or kind == INVALID:
             return _bad("header_name", "A header line is not `Name: value`")
+        if kind == KEEP:
+            keep.append(line)
         elif kind == CREDENTIAL:
             head.credentials.append((name.lower(), value.strip(b" \t")))
-        elif kind == TYPE:
-            keep.append(line)
-            if head.content_type:
-                return _bad("content_type", "Content-Type is given twice")
-            head.content_type = value.strip(b" \t")
+        elif kind == CONNECTION:
+            named += [token.strip(b" \t").lower() for token in value.split(b",")]
+        elif kind == UPGRADE:
+            upgrade = value.strip(b" \t")
+            head.upgrading = True
         elif kind == ENCODING:
             head.encoding = len(keep)
             keep.append(line)
         elif kind != DROP:
-            rest.append((kind, value.strip(b" \t"), line))
-    return _specials(head, rest)
-
-
-def _specials(head: RequestHead, fields: list[tuple[int, bytes, bytes]]) -> RequestHead | Deny:
-    coding = upgrade = b""
-    named: list[bytes] = []
-    for kind, value, _ in fields:
-        if kind == HOST:
-            if head.host or not _HOST.fullmatch(value):
-                return _bad("host", "Exactly one well-formed Host header is needed")
-            head.host = value
-        elif kind == LENGTH:
-            if head.length >= 0 or not _LENGTH.fullmatch(value):
-                return _bad("content_length", "Content-Length must be given once, as a number")
-            head.length = int(value)
-        elif kind == CODING:
-            if coding or value.lower() != b"chunked" or head.http10:
-                return _bad("transfer_encoding", "Transfer-Encoding may only be chunked, once")
-            coding = value
-        elif kind == CONNECTION:
-            named += [token.strip(b" \t").lower() for token in value.split(b",")]
-        elif kind == UPGRADE:
-            upgrade = value
-        elif kind == EXPECT:
-            if value.lower() != b"100-continue":
-                return _bad("expectation", "Only `Expect: 100-continue` is understood", 417)
-            head.expect = not head.http10
+            denied = _SPECIAL[kind](head, value.strip(b" \t"))
+            if denied is not None:
+                return denied
+            if kind == TYPE:
+                keep.append(line)
     if not head.host:
-        return _bad("host", "Exactly one well-formed Host header is needed")
-    if coding and head.length >= 0:
+        return _HOST_NEEDED
+    if head.chunked and head.length >= 0:
         return _bad("framing", "Content-Length and Transfer-Encoding exclude each other")
-    head.chunked = bool(coding)
     return _connection(head, named, upgrade) if named else head
+
+
+_HOST_NEEDED = _bad("host", "Exactly one well-formed Host header is needed")
+
+
+def _host(head: RequestHead, value: bytes) -> Deny | None:
+    if head.host or not _HOST.fullmatch(value):
+        return _HOST_NEEDED
+    head.host = value
+    return None
+
+
+def _length(head: RequestHead, value: bytes) -> Deny | None:
+    if head.length >= 0 or not _LENGTH.fullmatch(value):
+        return _bad("content_length", "Content-Length must be given once, as a number")
+    head.length = int(value)
+    return None
+
+
+def _coding(head: RequestHead, value: bytes) -> Deny | None:
+    if head.chunked or value.lower() != b"chunked" or head.http10:
+        return _bad("transfer_encoding", "Transfer-Encoding may only be chunked, once")
+    head.chunked = True
+    return None
+
+
+def _expect(head: RequestHead, value: bytes) -> Deny | None:
+    if value.lower() != b"100-continue":
+        return _bad("expectation", "Only `Expect: 100-continue` is understood", 417)
+    head.expect = not head.http10
+    return None
+
+
+def _type(head: RequestHead, value: bytes) -> Deny | None:
+    if head.content_type:
+        return _bad("content_type", "Content-Type is given twice")
+    head.content_type = value
+    return None
+
+
+_SPECIAL = {HOST: _host, LENGTH: _length, CODING: _coding, EXPECT: _expect, TYPE: _type}
 
 
 def _connection(head: RequestHead, named: list[bytes], upgrade: bytes) -> RequestHead:

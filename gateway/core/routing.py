@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from gateway.core.errors import Deny
 from gateway.core.model import Route
@@ -13,13 +12,8 @@ from gateway.core.model import Route
 _AMBIGUOUS = re.compile(rb"//|/\.{1,2}(?:/|$)|%(?:2[eEfF]|5[cC]|25)|;|%(?![0-9A-Fa-f]{2})")
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
-    """A route, and what of the target goes to its upstream. `query` is without the `?`."""
-
-    route: Route
-    path: bytes
-    query: bytes | None
+Found = tuple[Route, bytes, bytes | None]
+"""A route, and the path and query (without `?`) that go to its upstream."""
 
 
 class Router:
@@ -35,21 +29,29 @@ class Router:
         """Return where `target` goes. Longest prefix first, whole segments only."""
         path, mark, query = target.partition(b"?")
         if _AMBIGUOUS.search(path):
-            return Deny(400, "ambiguous_path", _AMBIGUOUS_REASON, repeatable=False)
+            return _AMBIGUOUS_PATH
         for route in self._first.get(_first_segment(path), ()):
             prefix = route.prefix
             if path.startswith(prefix) and path[len(prefix) : len(prefix) + 1] in (b"/", b""):
-                return Found(route, path[len(prefix) :], query if mark else None)
+                return route, path[len(prefix) :], query if mark else None
         if self._whole is None:
-            return Deny(404, "no_route", _NO_ROUTE_REASON, repeatable=False)
-        return Found(self._whole, path, query if mark else None)
+            return _NO_ROUTE
+        return self._whole, path, query if mark else None
 
 
-_AMBIGUOUS_REASON = (
+_AMBIGUOUS_PATH = Deny(
+    400,
+    "ambiguous_path",
     "The path holds `//`, `.`, `..`, `;`, an encoded `.`, `/`, `\\` or `%`, "
-    "which different servers read differently"
+    "which different servers read differently",
+    repeatable=False,
 )
-_NO_ROUTE_REASON = "No route of this gateway begins like this path; check the base URL"
+_NO_ROUTE = Deny(
+    404,
+    "no_route",
+    "No route of this gateway begins like this path; check the base URL",
+    repeatable=False,
+)
 
 
 def _first_segment(path: bytes) -> bytes:

@@ -15,7 +15,6 @@ from gateway.demo.faults import Fault
 
 KEPT_BYTES = 64 * 1024
 WHOLE_BYTES = 32 * 1024 * 1024
-DRAIN_SECONDS = 2.0
 
 
 class Body:
@@ -58,10 +57,10 @@ class Body:
         async for chunk in self._content.iter_any():
             yield self._note(chunk)
 
-    async def drain(self) -> None:
-        """Read what is left so that it is hashed too; give up on a sender that stalls."""
+    async def drain(self, seconds: float | None = None) -> None:
+        """Read what is left so that it is hashed too; give up when the time is over."""
         try:
-            async with asyncio.timeout(DRAIN_SECONDS):
+            async with asyncio.timeout(seconds):
                 async for _ in self.chunks():
                     pass
         except TimeoutError:

@@ -94,8 +94,9 @@ def _read(model: str, ask: dict[str, Any]) -> _Turn:
     contents = ask.get("contents")
     if not isinstance(contents, list) or not contents:
         raise Fault(400, "contents: at least one content is required")
-    config = ask.get("generationConfig") or ask.get("generation_config") or {}
-    limit = config.get("maxOutputTokens", config.get("max_output_tokens"))
+    config = ask.get("generationConfig") or ask.get("generation_config")
+    settings = config if isinstance(config, dict) else {}
+    limit = settings.get("maxOutputTokens", settings.get("max_output_tokens"))
     control = controls.parse(model)
     return _Turn(
         model=model,

@@ -24,6 +24,7 @@ SLOTS = ("bearer",)
 MODELS = ("gpt-demo", "gpt-5-mini", "text-embedding-demo", "whisper-demo")
 MOST_CHOICES = 16
 DIMENSIONS = 16
+MOST_DIMENSIONS = 4096
 _TYPES = {
     401: "invalid_request_error",
     402: "insufficient_quota",
@@ -102,10 +103,18 @@ def _read_chat(ask: dict[str, Any], number: int) -> _Chat:
         model=model,
         control=control,
         reply=controls.compose(" ".join(words.texts(messages[-1])), control, limit),
-        choices=min(max(int(ask.get("n") or 1), 1), MOST_CHOICES),
+        choices=_bounded(ask.get("n"), 1, MOST_CHOICES),
         prompt_tokens=words.count_all(messages, ask.get("tools")),
-        includes_usage=bool((ask.get("stream_options") or {}).get("include_usage")),
+        includes_usage=_includes_usage(ask.get("stream_options")),
     )
+
+
+def _includes_usage(options: object) -> bool:
+    return isinstance(options, dict) and options.get("include_usage") is True
+
+
+def _bounded(given: object, default: int, most: int) -> int:
+    return min(max(given, 1), most) if isinstance(given, int) else default
 
 
 def _whole_chat(chat: _Chat) -> dict[str, Any]:
@@ -178,7 +187,7 @@ async def _embeddings(request: web.Request) -> web.Response:
     control = controls.parse(str(ask.get("model", "")))
     await control.obey()
     inputs = _embedding_inputs(ask.get("input"))
-    size = int(ask.get("dimensions") or DIMENSIONS)
+    size = _bounded(ask.get("dimensions"), DIMENSIONS, MOST_DIMENSIONS)
     tokens = sum(words.count(i) if isinstance(i, str) else len(i) for i in inputs)
     answer = {
         "object": "list",
@@ -203,7 +212,7 @@ def _embedding_inputs(given: object) -> list[Any]:
 
 def _vector(given: object, size: int, ask: dict[str, Any]) -> list[float] | str:
     """A vector made of the input's digest."""
-    digest = hashlib.shake_256(stream.compact(given).encode()).digest(min(size, 4096))
+    digest = hashlib.shake_256(stream.compact(given).encode()).digest(size)
     vector = [byte / 255 for byte in digest]
     if ask.get("encoding_format") == "base64":
         return base64.b64encode(struct.pack(f"<{len(vector)}f", *vector)).decode()

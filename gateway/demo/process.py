@@ -86,6 +86,8 @@ def start(keys: Mapping[str, str] | None = None, *, port: int = 0) -> DemoProces
         command(keys or {}, port),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
+        # An interrupt typed at the terminal is for the parent; this one ends when that one has.
+        start_new_session=True,
         # The package is then found even where it is not installed.
         cwd=Path(__file__).parents[2],
     )

@@ -16,6 +16,7 @@ from gateway.demo.faults import Check
 from gateway.demo.sighting import Sighting, to_json
 
 MOST_SIGHTINGS = 1000
+DRAIN_SECONDS = 2.0
 LOOPBACK = frozenset(("127.0.0.1", "::1"))
 CONTROL_PREFIX = "/_"
 
@@ -96,7 +97,7 @@ def recorder(log: Log) -> Middleware:
         watch = request[WATCH] = log.open(request)
         try:
             answer = await handler(request)
-            await watch.body.drain()
+            await watch.body.drain(DRAIN_SECONDS)
             watch.status, watch.ended = answer.status, "answered"
         except web.HTTPException as exc:
             watch.status, watch.ended = exc.status, "answered"

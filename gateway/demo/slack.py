@@ -25,10 +25,8 @@ class Slack:
         self._shelf = shelf
 
     def routes(self) -> list[web.RouteDef]:
-        return [web.route("*", r"/api/{method:[a-zA-Z]+(\.[a-zA-Z]+)+}", self._answer)]
-
-    async def _answer(self, request: web.Request) -> web.StreamResponse:
-        return await guarded(self._call, _no_check, refuse)(request)
+        answer = guarded(self._call, _no_check, refuse)
+        return [web.route("*", r"/api/{method:[a-zA-Z]+(\.[a-zA-Z]+)+}", answer)]
 
     async def _call(self, request: web.Request) -> web.StreamResponse:
         form = await forms.read(request, self._shelf)

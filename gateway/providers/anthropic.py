@@ -43,5 +43,4 @@ PLUGIN = Provider(
     tokens=(Header("Authorization", "Bearer"), Header("X-Api-Key")),
     refuse=_refuse,
     subjects=(Subject("model", json="model"),),
-    request_id=(b"request-id",),
 )

@@ -12,5 +12,4 @@ PLUGIN = Provider(
     tokens=(Header("Authorization", "Bearer"),),
     refuse=openai_refusal,
     subjects=(Subject("model", json="model", form="model", query="model"),),
-    request_id=(b"x-request-id",),
 )

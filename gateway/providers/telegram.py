@@ -35,5 +35,4 @@ PLUGIN = Provider(
     tokens=(Path("/bot"), Path("/file/bot")),
     refuse=_refuse,
     subjects=(Subject("chat", json="chat_id", form="chat_id", query="chat_id"),),
-    request_id=(),
 )

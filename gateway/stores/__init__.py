@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from gateway.core.errors import Deny
@@ -21,6 +21,11 @@ class Claim:
     unit: str
     amount: int
     ceiling: int
+    counter: tuple[str, str] = field(init=False)
+    """What is counted: one number per scope and unit."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "counter", (self.scope, self.unit))
 
 
 class Hold:

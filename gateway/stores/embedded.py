@@ -123,7 +123,7 @@ class Embedded:
     def reserve(self, exchange: str, claims: tuple[Claim, ...], now: float) -> Hold | Deny:
         """Reserve all of `claims` or none. Atomic: nothing here waits."""
         for taken, claim in enumerate(claims):
-            key = (claim.scope, claim.unit)
+            key = claim.counter
             amount = self._used.get(key, 0) + claim.amount
             if amount > claim.ceiling:
                 self._give_back(claims[:taken])
@@ -149,7 +149,7 @@ class Embedded:
 
     def _give_back(self, claims: tuple[Claim, ...]) -> None:
         for claim in claims:
-            key = (claim.scope, claim.unit)
+            key = claim.counter
             left = self._used.get(key, 0) - claim.amount
             if left > 0:
                 self._used[key] = left

@@ -118,6 +118,7 @@ class TestJsonField:
             pytest.param(b'{"key":"T"/**/}', "not a readable JSON", id="comment"),
             pytest.param(b'{"key":"a\nb"}', "not a readable JSON", id="raw-newline"),
             pytest.param(b'{"n":NaN,"key":"T"}', "not a readable JSON", id="nan"),
+            pytest.param(b'{"n":' + b"9" * 500_000 + b"}", "not a readable JSON", id="long-number"),
             pytest.param(b'{"key":"T"}{"key":"U"}', "more than one", id="two-texts"),
             pytest.param(b"[" * 200_000, "not a readable JSON", id="depth-bomb"),
             pytest.param(b'{"a":' * 100_000, "not a readable JSON", id="object-depth-bomb"),
@@ -135,10 +136,6 @@ class TestJsonField:
     def test_a_duplicate_on_the_way_is_refused(self) -> None:
         body = b'{"a":{"key":"T"},"a":{}}'
         assert '"a" more than once' in refused(JsonField("/a/key").find, as_json(body))
-
-    def test_a_long_number_costs_nothing(self) -> None:
-        body = b'{"n":' + b"9" * 500_000 + b',"key":"T"}'
-        assert JsonField("/key").find(as_json(body)) == (b"T",)
 
     @pytest.mark.parametrize(
         ("pointer", "body", "sent"),

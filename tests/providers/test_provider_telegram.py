@@ -79,8 +79,9 @@ def test_only_an_exact_wait_is_given() -> None:
     ],
 )
 async def test_python_telegram_bot_raises_its_typed_error(
-    status: int, retry_after: float | None, name: str
+    status: int, retry_after: float | None, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("PTB_TIMEDELTA", "true")  # without it, PTB warns of a coming change
     request_module = pytest.importorskip("telegram.request")
     error_module = pytest.importorskip("telegram.error")
     refusal = PLUGIN.refuse(Deny(status, "a_code", "A reason", retry_after), "X1")
