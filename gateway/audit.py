@@ -17,7 +17,7 @@ _BATCH = 65_536
 _BACKLOG = 16 * 1024 * 1024
 
 
-class Record(msgspec.Struct, omit_defaults=True):
+class Record(msgspec.Struct, gc=False):
     """One exchange. No body, no query value, no token and no secret is in it.
 
     `time` is Unix seconds at arrival, `seconds` the whole exchange, `first_byte` until the

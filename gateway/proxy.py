@@ -232,7 +232,7 @@ class Proxy:
         if pool is None:
             if len(self._pools) >= _POOLS:
                 self._pools.clear()
-            named = f"{secret.ref} {secret.version}" if secret is not None else ""
+            named = secret.label if secret is not None else ""
             key = PoolKey(route.origin, named, route.private, route.ca)
             pool = self._pools[route, secret] = self._upstream.pool(key)
         return pool

@@ -94,7 +94,7 @@ class Gateway:
             _LOG.warning("%d connections did not end in time", len(self.door.inside))
 
     def _rotated(self, old: Secret) -> None:
-        self.upstream.close_secret(f"{old.ref} {old.version}")
+        self.upstream.close_secret(old.label)
 
     def _tokens_changed(self) -> None:
         """Cut what a revoked token still carries."""

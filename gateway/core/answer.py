@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from enum import Enum
+from itertools import islice
 
 from gateway.core.headers import (
     CODING,
     CONNECTION,
-    DROP,
     ID,
     INVALID,
     KEEP,
@@ -19,7 +19,7 @@ from gateway.core.headers import (
 
 _TEXT = bytes([9, 10, 13, *range(0x20, 0x7F), *range(0x80, 0x100)])
 _STATUS = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9]{2})(?: ([\t\x20-\x7e\x80-\xff]*))?")
-_LENGTH = re.compile(rb"[0-9]{1,18}")
+_BODILESS = frozenset({204, 304})
 
 
 class Body(Enum):
@@ -34,12 +34,24 @@ class Body(Enum):
 class AnswerHead:
     """A provider's answer head. `lines` are the header lines that travel on, in their order."""
 
-    __slots__ = ("body", "close", "length", "lines", "reason", "request_id", "status")
+    __slots__ = (
+        "body",
+        "chunked",
+        "close",
+        "http10",
+        "length",
+        "lines",
+        "reason",
+        "request_id",
+        "status",
+    )
 
-    def __init__(self, status: int, reason: bytes, close: bool) -> None:
+    def __init__(self, status: int, reason: bytes, http10: bool) -> None:
         self.status = status
         self.reason = reason
-        self.close = close
+        self.http10 = http10
+        self.chunked = False
+        self.close = http10
         """Whether the provider's connection ends with this answer."""
         self.length = -1
         self.lines: list[bytes] = []
@@ -62,60 +74,59 @@ def read_answer(head: bytes, kinds: HeaderKinds, method: bytes) -> AnswerHead | 
     start = _STATUS.fullmatch(lines[0])
     if start is None:
         return "malformed status line"
-    http10 = start[1] == b"0"
-    answer = AnswerHead(int(start[2]), (start[3] or b"").strip(), http10)
-    return _fields(answer, lines, kinds, http10) or _framing(answer, method)
+    version, status, reason = start.groups(b"")
+    answer = AnswerHead(int(status), reason.strip(), version == b"0")
+    return _fields(answer, lines, kinds) or _framing(answer, method)
 
 
-def _fields(
-    answer: AnswerHead, lines: list[bytes], kinds: HeaderKinds, http10: bool
-) -> str | None:
-    coding = b""
+def _fields(answer: AnswerHead, lines: list[bytes], kinds: HeaderKinds) -> str | None:
+    keep = answer.lines
     named: list[bytes] = []
-    for line in lines[1:]:
+    for line in islice(lines, 1, None):
         name, colon, value = line.partition(b":")
         kind = kinds[name]
-        if kind == KEEP and colon:
-            answer.lines.append(line)
-        elif kind == INVALID or not colon:
+        if not colon or kind == INVALID:
             return "malformed header line"
+        if kind == KEEP:
+            keep.append(line)
         elif kind == LENGTH:
             value = value.strip(b" \t")
-            if not _LENGTH.fullmatch(value) or answer.length not in (-1, int(value)):
+            if not value.isdigit() or len(value) > 18 or answer.length not in (-1, int(value)):
                 return "bad Content-Length"
             answer.length = int(value)
-        elif kind == ID and colon:
-            answer.lines.append(line)
+        elif kind == ID:
+            keep.append(line)
             answer.request_id = answer.request_id or value.strip(b" \t")[:128]
         elif kind == CODING:
-            if coding or http10 or value.strip(b" \t").lower() != b"chunked":
+            if answer.chunked or answer.http10 or value.strip(b" \t").lower() != b"chunked":
                 return "bad Transfer-Encoding"
-            coding = value
+            answer.chunked = True
         elif kind == CONNECTION:
             named += [token.strip(b" \t").lower() for token in value.split(b",")]
-        elif kind != DROP:
-            return "malformed header line"
-    if coding and answer.length >= 0:
+    if answer.chunked and answer.length >= 0:
         return "Content-Length and Transfer-Encoding together"
-    answer.body = Body.CHUNKED if coding else Body.LENGTH if answer.length >= 0 else Body.CLOSE
     if named:
-        _connection(answer, named, http10)
+        _connection(answer, named)
     return None
 
 
-def _connection(answer: AnswerHead, named: list[bytes], http10: bool) -> None:
-    answer.close = b"close" in named or (http10 and b"keep-alive" not in named)
+def _connection(answer: AnswerHead, named: list[bytes]) -> None:
+    answer.close = b"close" in named or (answer.http10 and b"keep-alive" not in named)
     others = [name for name in named if name not in (b"close", b"keep-alive")]
     if others:
         answer.lines = without(answer.lines, others)
 
 
 def _framing(answer: AnswerHead, method: bytes) -> AnswerHead:
+    """Apply RFC 9112 6.3, in its order."""
     status = answer.status
-    if status < 200 or status == 204 or status == 304 or method == b"HEAD":  # noqa: PLR1714
+    if status < 200 or status in _BODILESS or method == b"HEAD" or answer.length == 0:
         answer.body = Body.NONE
-    elif answer.body is Body.LENGTH and answer.length == 0:
-        answer.body = Body.NONE
-    if answer.body is Body.CLOSE:
+    elif answer.chunked:
+        answer.body = Body.CHUNKED
+    elif answer.length > 0:
+        answer.body = Body.LENGTH
+    else:
+        answer.body = Body.CLOSE
         answer.close = True
     return answer

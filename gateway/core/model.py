@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from gateway.core.errors import Deny
-from gateway.core.places import Place
+from gateway.core.places import Path, Place
 from gateway.core.secret import SecretRef
 
 
@@ -95,11 +95,15 @@ class Route:
     """The Host header's value."""
     reads_body: bool = field(init=False)
     """Whether a place of this route lies in the request's body."""
+    in_path: tuple[Place, ...] = field(init=False)
+    """The places of this route that lie in the path."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "host", self.origin.authority.encode())
         places = self.tokens + self.inject
         object.__setattr__(self, "reads_body", any(place.in_body for place in places))
+        in_path = tuple(place for place in places if isinstance(place, Path))
+        object.__setattr__(self, "in_path", in_path)
 
     def __hash__(self) -> int:
         return hash(self.name)

@@ -35,7 +35,7 @@ _TEXT = bytes([9, 10, 13, *range(0x20, 0x7F), *range(0x80, 0x100)])
 _TARGET = re.compile(rb"/[!-\"$-\[\]-~]*")  # origin-form; no `#`, no backslash, ASCII only
 _CONTROL_ESCAPE = re.compile(rb"%(?:[01][0-9A-Fa-f]|7[Ff])")
 _HOST = re.compile(rb"(?:[0-9A-Za-z._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
-_LENGTH = re.compile(rb"0|[1-9][0-9]{0,17}")
+_ZERO = ord("0")
 
 
 class RequestHead:
@@ -167,7 +167,8 @@ def _host(head: RequestHead, value: bytes) -> Deny | None:
 
 
 def _length(head: RequestHead, value: bytes) -> Deny | None:
-    if head.length >= 0 or not _LENGTH.fullmatch(value):
+    odd = not value.isdigit() or len(value) > 18 or (value[0] == _ZERO and len(value) > 1)
+    if head.length >= 0 or odd:
         return _bad("content_length", "Content-Length must be given once, as a number")
     head.length = int(value)
     return None

@@ -30,7 +30,7 @@ class Secret:
     Raises ValueError, without the value, where the value could not stand in a header.
     """
 
-    __slots__ = ("__value", "ref", "version")
+    __slots__ = ("__value", "label", "ref", "version")
 
     def __init__(self, ref: SecretRef, value: bytes, version: str) -> None:
         if not _CARRIABLE.fullmatch(value):
@@ -38,6 +38,8 @@ class Secret:
         self.__value = value
         self.ref = ref
         self.version = version
+        self.label = f"{ref} {version}"
+        """Name and version, for the record and for whatever must tell two secrets apart."""
 
     def reveal(self) -> bytes:
         """Return the real key. Callers are listed in tests/test_architecture.py."""
