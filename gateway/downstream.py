@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 from gateway.core.errors import Deny
 from gateway.core.framing import ChunkedBody, FramingError, LengthBody
 from gateway.core.referee import Referee, without_upgrade
-from gateway.core.request import RequestHead, read_request
+from gateway.core.request import HeadReader, RequestHead
 from gateway.deadlines import NEVER
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ class BotConnection(asyncio.Protocol):
         "_lingered",
         "_lingering",
         "_paused",
+        "_reader",
         "_referee",
         "_transport",
         "address",
@@ -42,6 +43,7 @@ class BotConnection(asyncio.Protocol):
     def __init__(self, door: Door) -> None:
         self._door = door
         self._referee = Referee()
+        self._reader = HeadReader()
         self._body: LengthBody | ChunkedBody | None = None
         self._held = b""
         self._closing = self._lingering = self._paused = False
@@ -202,7 +204,7 @@ class BotConnection(asyncio.Protocol):
             return b""
         raw = data[: end + 4]
         policy = self._door.policy
-        head = read_request(raw, policy.kinds, policy.snapshot.sizes.headers)
+        head = self._reader.read(raw, policy.kinds, policy.snapshot.sizes.headers)
         if isinstance(head, Deny):
             self._refuse_head(head)
             return b""
@@ -221,7 +223,14 @@ class BotConnection(asyncio.Protocol):
         """Start the exchange of `head`, with as much of its body as came along."""
         exchange = self.exchange = self._door.exchange(self, head)
         self.deadline = NEVER
-        if head.has_body:
+        if head.length > 0 and head.length == len(rest):  # the usual: all of it came along
+            exchange.received = head.length
+            exchange.parts.append(rest)
+            if not self._referee.agrees(rest, True):
+                self._door.proxy.refuse(exchange, _BROKEN)
+                return b""
+            rest = b""
+        elif head.has_body:
             self._body = ChunkedBody() if head.chunked else LengthBody(head.length)
             self.deadline = self._door.now() + self._door.seconds.body
             try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 
 from prometheus_client import CollectorRegistry, generate_latest
@@ -56,11 +57,11 @@ class Metrics(Collector):
     """The process's figures. Label values come from the configuration or from closed lists."""
 
     def __init__(self) -> None:
-        self._exchanges: dict[tuple[str, str, int], int] = {}
-        self._refusals: dict[tuple[str, str], int] = {}
-        self._failures: dict[tuple[str, str], int] = {}
-        self._retries: dict[str, int] = {}
-        self._routes: dict[str, _Route] = {}
+        self._exchanges: Counter[tuple[str, str, int]] = Counter()
+        self._refusals: Counter[tuple[str, str]] = Counter()
+        self._failures: Counter[tuple[str, str]] = Counter()
+        self._retries: Counter[str] = Counter()
+        self._routes: defaultdict[str, _Route] = defaultdict(_Route)
         self.reload_ok = True
         self.gauges: dict[str, Callable[[], float]] = {}
         """Read at scrape time: what other objects count anyway."""
@@ -71,11 +72,8 @@ class Metrics(Collector):
         self, route: str, bot: str, status: int, seconds: float, first: float, got: int, sent: int
     ) -> None:
         """Count one finished exchange; `seconds` and `first` (0: no answer) in seconds."""
-        key = (route, bot, status)
-        self._exchanges[key] = self._exchanges.get(key, 0) + 1
-        figures = self._routes.get(route)
-        if figures is None:
-            figures = self._routes[route] = _Route()
+        self._exchanges[route, bot, status] += 1
+        figures = self._routes[route]
         figures.seconds[bisect_left(BUCKETS, seconds)] += 1
         figures.total_seconds += seconds
         if first:
@@ -86,15 +84,15 @@ class Metrics(Collector):
 
     def refusal(self, route: str, code: str) -> None:
         """Count one refusal; `code` is a `Deny`'s."""
-        self._refusals[route, code] = self._refusals.get((route, code), 0) + 1
+        self._refusals[route, code] += 1
 
     def failure(self, route: str, kind: str) -> None:
         """Count one failure at the provider's side; `kind` is a `Failure`'s."""
-        self._failures[route, kind] = self._failures.get((route, kind), 0) + 1
+        self._failures[route, kind] += 1
 
     def retry(self, route: str) -> None:
         """Count one repeat over a fresh connection."""
-        self._retries[route] = self._retries.get(route, 0) + 1
+        self._retries[route] += 1
 
     def text(self) -> bytes:
         """Return everything in Prometheus' text format."""

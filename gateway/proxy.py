@@ -21,7 +21,7 @@ from gateway.core.framing import LAST_CHUNK, chunk
 from gateway.core.inject import inject
 from gateway.core.model import Route
 from gateway.core.outgoing import answer_head, refusal, request_head, unencoded
-from gateway.core.places import Outgoing
+from gateway.core.places import Outgoing, Place
 from gateway.core.request import IDEMPOTENT, RequestHead
 from gateway.core.secret import Secret
 from gateway.core.tokens import digest
@@ -96,10 +96,13 @@ class Proxy:
         """2 route: where the target goes, or nowhere."""
         head = x.head
         assert head is not None
-        found = x.policy.router.find(head.target)
-        if isinstance(found, Deny):
-            raise Refused(found)
-        x.route, x.path, x.query = found
+        learnt = head.learnt
+        if learnt.policy is not x.policy:
+            learnt.policy, learnt.token = x.policy, b""
+            learnt.found = x.policy.router.find(head.target)
+        if isinstance(learnt.found, Deny):
+            raise Refused(learnt.found)
+        x.route, x.path, x.query = learnt.found
         if head.upgrade:
             raise Refused(_UPGRADE)
         return self._outgoing(x, head)
@@ -135,24 +138,32 @@ class Proxy:
 
     def _identify(self, x: Exchange, outgoing: Outgoing) -> None:
         """3 identify: exactly one token, wherever this route's SDKs put it."""
-        assert x.route is not None
-        shown = b""
-        for place in x.route.tokens:
-            for candidate in place.find(outgoing):
-                if shown and candidate != shown:
-                    raise Refused(_TWO_TOKENS)
-                if not shown:
-                    shown = candidate
-                    x.inject = x.route.inject or (place,)
-        if not shown:
-            raise Refused(_NO_TOKEN)
-        key = digest(shown)
-        token = self._store.tokens.get(key) or x.policy.pinned.get(key)
+        assert x.route is not None and x.head is not None
+        learnt = x.head.learnt
+        if not learnt.token or x.route.reads_body:
+            learnt.token, learnt.inject = self._shown(x.route, outgoing)
+        x.inject = learnt.inject
+        token = self._store.tokens.get(learnt.token) or x.policy.pinned.get(learnt.token)
         if token is None:
             raise Refused(_UNKNOWN_TOKEN)
         x.token, x.bot = token, token.bot
         if token.expires is not None and x.wall >= token.expires:
             raise Refused(_EXPIRED_TOKEN)
+
+    def _shown(self, route: Route, outgoing: Outgoing) -> tuple[bytes, tuple[Place, ...]]:
+        """Return the digest of the one token that is shown, and where the secret goes."""
+        shown = b""
+        inject = route.inject
+        for place in route.tokens:
+            for candidate in place.find(outgoing):
+                if shown and candidate != shown:
+                    raise Refused(_TWO_TOKENS)
+                if not shown:
+                    shown = candidate
+                    inject = inject or (place,)
+        if not shown:
+            raise Refused(_NO_TOKEN)
+        return digest(shown), inject
 
     def _admit(self, x: Exchange) -> None:
         """4 admit: what this bot may do; what no rule allows is refused."""

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _INTERIM = 32
 _HEAD = 65_536
+_START = b"HTTP/1."
 _POOLS = 256
 
 
@@ -120,11 +121,11 @@ class ProviderConnection(asyncio.Protocol):
         if exchange is None:
             self._upstream.unsolicited(self)
             return
-        self.deadline = self._upstream.now() + self._upstream.seconds.stream
         if self._body is None:
             data = self._take_head(exchange, data)
             if self._body is None or self.exchange is not exchange:
                 return
+        self.deadline = self._upstream.now() + self._upstream.seconds.stream
         try:
             self._take_body(exchange, data)
         except FramingError as error:
@@ -201,6 +202,8 @@ class ProviderConnection(asyncio.Protocol):
                 self._buffer = data
                 if len(data) > _HEAD:
                     self._reject(exchange, "the answer's head is too large")
+                elif not _START.startswith(data[: len(_START)]):
+                    self._reject(exchange, "this is not HTTP/1")
                 return b""
             assert exchange.head is not None
             answer = read_answer(data[: end + 4], self._upstream.kinds, exchange.head.method)

@@ -80,15 +80,19 @@ def read_answer(head: bytes, kinds: HeaderKinds, method: bytes) -> AnswerHead | 
 
 
 def _fields(answer: AnswerHead, lines: list[bytes], kinds: HeaderKinds) -> str | None:
-    keep = answer.lines
+    keep, plain = answer.lines, kinds.plain
     named: list[bytes] = []
     for line in islice(lines, 1, None):
+        if line in plain:
+            keep.append(line)
+            continue
         name, colon, value = line.partition(b":")
         kind = kinds[name]
         if not colon or kind == INVALID:
             return "malformed header line"
         if kind == KEEP:
             keep.append(line)
+            kinds.remember(line)
         elif kind == LENGTH:
             value = value.strip(b" \t")
             if not value.isdigit() or len(value) > 18 or answer.length not in (-1, int(value)):

@@ -67,6 +67,17 @@ class HeaderKinds(dict[bytes, int]):
     def __init__(self, kinds: dict[bytes, int]) -> None:
         super().__init__()
         self._kinds = kinds
+        self._plain: set[bytes] = set()
+
+    @property
+    def plain(self) -> set[bytes]:
+        """Whole lines seen before that are kept: one look-up for what never changes."""
+        return self._plain
+
+    def remember(self, line: bytes) -> None:
+        """Add a line that is kept to `plain`, as long as there is room."""
+        if len(self._plain) < _REMEMBERED and len(line) <= 128:
+            self._plain.add(line)
 
     def __missing__(self, name: bytes) -> int:
         kind = self._judge(name)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from itertools import islice
+from typing import Any
 
 from gateway.core.errors import Deny
 from gateway.core.headers import (
@@ -35,7 +36,21 @@ _TEXT = bytes([9, 10, 13, *range(0x20, 0x7F), *range(0x80, 0x100)])
 _TARGET = re.compile(rb"/[!-\"$-\[\]-~]*")  # origin-form; no `#`, no backslash, ASCII only
 _CONTROL_ESCAPE = re.compile(rb"%(?:[01][0-9A-Fa-f]|7[Ff])")
 _HOST = re.compile(rb"(?:[0-9A-Za-z._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
+_LENGTH_LINE = re.compile(rb"\r\n[Cc]ontent-[Ll]ength: ([1-9][0-9]{0,17})(?=\r\n)")
 _ZERO = ord("0")
+
+
+class Learnt:
+    """What the journey worked out from a head alone, under one policy; good for the next alike."""
+
+    __slots__ = ("found", "inject", "policy", "token")
+
+    def __init__(self) -> None:
+        self.policy: object = None
+        self.found: Any = None
+        self.token = b""
+        """The digest of the token it shows."""
+        self.inject: tuple[Any, ...] = ()
 
 
 class RequestHead:
@@ -54,6 +69,7 @@ class RequestHead:
         "expect",
         "host",
         "http10",
+        "learnt",
         "length",
         "lines",
         "method",
@@ -78,6 +94,7 @@ class RequestHead:
         self.content_type = b""
         self.encoding = -1
         """Index in `lines` of Accept-Encoding, -1 where there is none."""
+        self.learnt = Learnt()
         self.credentials: list[tuple[bytes, bytes]] = []
         self.lines: list[bytes] = []
 
@@ -85,6 +102,35 @@ class RequestHead:
     def has_body(self) -> bool:
         """Whether body bytes follow this head."""
         return self.chunked or self.length > 0
+
+
+class HeadReader:
+    """Reads the heads of one connection, one after another.
+
+    An SDK sends the same head over and over, but for its Content-Length. What differs from the
+    last head in that alone is not read again: the same object comes back, its length set anew,
+    for which the exchange of the last one must be over.
+    """
+
+    __slots__ = ("_kinds", "_last", "_rest")
+
+    def __init__(self) -> None:
+        self._rest = b""
+        self._kinds: HeaderKinds | None = None
+        self._last: RequestHead | None = None
+
+    def read(self, raw: bytes, kinds: HeaderKinds, most: int) -> RequestHead | Deny:
+        """Read `raw`, which ends with its empty line; see `read_request`."""
+        length = _LENGTH_LINE.search(raw)
+        rest = raw[: length.start()] + raw[length.end() :] if length else raw
+        if self._last is not None and rest == self._rest and kinds is self._kinds:
+            self._last.length = int(length[1]) if length else -1
+            return self._last
+        head = read_request(raw, kinds, most)
+        # A second Content-Length would have been refused: `rest` says nothing of a length.
+        if isinstance(head, RequestHead) and (head.length > 0) == (length is not None):
+            self._rest, self._kinds, self._last = rest, kinds, head
+        return head
 
 
 def _bad(code: str, reason: str, status: int = 400) -> Deny:

@@ -1,0 +1,167 @@
+"""Deadlines towards the provider (row 15), and a bot that leaves (row 18)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from time import perf_counter
+
+import pytest
+
+from tests.faults.conftest import Figure
+from tests.faults.gateways import TOKEN, apart, inside
+from tests.faults.wire import BotWire, ProviderWire, bot, provider, request
+
+_STREAM = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+_EVENT = b"data: {}\n\n"
+_CHUNK = b"%x\r\n%b\r\n" % (len(_EVENT), _EVENT)
+
+
+async def test_a_provider_that_does_not_begin_gets_504_at_the_limit(
+    tmp_path: Path, figure: Figure
+) -> None:
+    """Row 15, first byte."""
+
+    async def script(wire: ProviderWire) -> None:
+        await wire.request()
+        await wire.ended()
+
+    async with (
+        provider(script) as origin,
+        inside(tmp_path, origin.port, deadlines={"first_byte": 0.6, "stream": 9}) as gateway,
+        bot(gateway.port) as wire,
+    ):
+        began = perf_counter()
+        await wire.send(request(TOKEN))
+        answer = await wire.answer()
+        took = perf_counter() - began
+        assert (answer.status, answer.error["code"]) == (504, "upstream_timeout")
+    figure("15 first byte: 504 after", f"{took:.2f} s of 0.6 s")
+    assert abs(took - 0.6) <= 1.0
+    assert took >= 0.6
+
+
+async def test_a_stream_that_falls_silent_is_cut_at_the_limit(
+    tmp_path: Path, figure: Figure
+) -> None:
+    """Row 15, silence."""
+
+    async def script(wire: ProviderWire) -> None:
+        await wire.request()
+        await wire.send(_STREAM + _CHUNK)
+        await wire.ended()
+
+    async with (
+        provider(script) as origin,
+        inside(tmp_path, origin.port, deadlines={"first_byte": 9, "stream": 0.6}) as gateway,
+        bot(gateway.port) as wire,
+    ):
+        began = perf_counter()
+        await wire.send(request(TOKEN))
+        answer = await wire.answer()
+        took = perf_counter() - began
+        assert (answer.status, answer.whole, answer.body) == (200, False, _EVENT)
+        record = await gateway.record()
+        assert (record["outcome"], record["code"]) == ("cut", "upstream_incomplete")
+    figure("15 silence: cut after", f"{took:.2f} s of 0.6 s")
+    assert 0.6 <= took <= 1.6
+
+
+async def test_a_long_stream_with_pings_is_left_alone(tmp_path: Path, figure: Figure) -> None:
+    """Row 15: no deadline on the whole. The stream lasts several times longer than any limit."""
+    pings = 20
+
+    async def script(wire: ProviderWire) -> None:
+        await wire.request()
+        await wire.send(_STREAM)
+        for _ in range(pings):
+            await wire.send(b"8\r\n: ping\n\n\r\n")
+            await asyncio.sleep(0.1)
+        await wire.send(b"0\r\n\r\n")
+
+    every = dict.fromkeys(["head", "idle", "body", "write", "first_byte", "stream", "pool"], 0.4)
+    async with (
+        provider(script) as origin,
+        inside(tmp_path, origin.port, deadlines=every) as gateway,
+        bot(gateway.port) as wire,
+    ):
+        began = perf_counter()
+        await wire.send(request(TOKEN))
+        answer = await wire.answer()
+        assert (answer.whole, answer.body) == (True, b": ping\n\n" * pings)
+    figure("15 stream with pings", f"whole after {perf_counter() - began:.1f} s, limits 0.4 s")
+
+
+async def test_a_slow_reader_is_not_held_against_the_provider(tmp_path: Path) -> None:
+    """The provider's silence is not counted while the bot does not read."""
+    body = b"x" * 8_000_000
+
+    async def script(wire: ProviderWire) -> None:
+        await wire.request()
+        await wire.ok(body)
+
+    async with (
+        provider(script) as origin,
+        inside(tmp_path, origin.port, deadlines={"first_byte": 0.3, "stream": 0.3}) as gateway,
+        bot(gateway.port) as wire,
+    ):
+        await wire.send(request(TOKEN))
+        await asyncio.sleep(1.0)  # a pause of the bot's, three times the limit
+        assert (await wire.answer()).body == body
+
+
+def _leave_by_fin(wire: BotWire) -> None:
+    wire.close()
+
+
+def _leave_by_reset(wire: BotWire) -> None:
+    wire.reset()
+
+
+@pytest.mark.parametrize("leave", [_leave_by_fin, _leave_by_reset])
+@pytest.mark.parametrize("streaming", [False, True], ids=["silent", "streaming"])
+async def test_the_provider_is_let_go_when_the_bot_leaves(
+    streaming: bool, leave: Callable[[BotWire], None], tmp_path: Path, figure: Figure
+) -> None:
+    """Row 18: within 0.1 s, whatever the provider is doing."""
+    freed: list[float] = []
+    began = asyncio.Event()
+
+    async def script(wire: ProviderWire) -> None:
+        await wire.request()
+        if not streaming:
+            began.set()
+            await wire.ended()
+        else:
+            await wire.send(_STREAM + _CHUNK)
+            ended = asyncio.ensure_future(wire.ended())
+            began.set()
+            while not ended.done():
+                wire.writer.write(_CHUNK)
+                await asyncio.wait([ended], timeout=0.01)
+        freed.append(perf_counter())
+
+    took = []
+    async with (
+        provider(script) as origin,
+        apart(tmp_path, origin.port) as gateway,
+    ):
+        for turn in range(20):
+            began.clear()
+            async with bot(gateway.port) as wire:
+                await wire.send(request(TOKEN))
+                await began.wait()
+                if streaming:
+                    await wire.head()
+                left = perf_counter()
+                leave(wire)
+                async with asyncio.timeout(5):
+                    while len(freed) <= turn:  # noqa: ASYNC110 the script's moment is what counts
+                        await asyncio.sleep(0.001)
+            took.append(freed[turn] - left)
+            record = await gateway.record(turn + 1)
+            assert (record["outcome"], record["status"]) == ("gone", 499)
+    what = "streaming" if streaming else "silent"
+    figure(f"18 {what}: let go after", f"{max(took) * 1000:.1f} ms at most, of 20")
+    assert max(took) <= 0.1
