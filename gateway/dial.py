@@ -48,7 +48,9 @@ class Dialler:
                 return await self._any(factory, origin, addresses, ca, seconds)
         except TimeoutError:
             raise GatewayError(
-                504, "upstream_connect_timeout", f"{origin.host} did not accept a connection in time",
+                504,
+                "upstream_connect_timeout",
+                f"{origin.host} did not accept a connection in time",
                 repeatable=True,
             ) from None
 

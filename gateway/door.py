@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import resource
 import time
@@ -28,6 +29,8 @@ class Door:
         self.now = loop.time
         self.draining = False
         self.inside: set[BotConnection] = set()
+        self.emptied = asyncio.Event()
+        self.emptied.set()
         self._deadlines = deadlines
         self._addresses: dict[str, int] = {}
         self._bits = random.SystemRandom().getrandbits(64)
@@ -51,6 +54,7 @@ class Door:
         """Note a new connection; a `Deny` where there are too many."""
         full = self.is_full
         self.inside.add(connection)
+        self.emptied.clear()
         self._deadlines.watch(connection)
         count = self._addresses.get(connection.address, 0) + 1
         self._addresses[connection.address] = count
@@ -63,6 +67,8 @@ class Door:
     def leave(self, connection: BotConnection) -> None:
         """Note that a connection is gone."""
         self.inside.discard(connection)
+        if not self.inside:
+            self.emptied.set()
         self._deadlines.forget(connection)
         count = self._addresses.get(connection.address, 0) - 1
         if count > 0:
@@ -70,7 +76,7 @@ class Door:
         else:
             self._addresses.pop(connection.address, None)
 
-    def exchange(self, connection: BotConnection, head: RequestHead | None) -> Exchange:
+    def exchange(self, connection: BotConnection, head: RequestHead) -> Exchange:
         """Begin an exchange; the policy of this moment is its policy to the end."""
         return Exchange(
             f"{self._random(80):020x}",

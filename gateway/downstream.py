@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 from gateway.core.errors import Deny
 from gateway.core.framing import ChunkedBody, FramingError, LengthBody
 from gateway.core.referee import Referee, without_upgrade
-from gateway.core.request import HeadReader, RequestHead
+from gateway.core.request import HeadReader, RequestHead, unread
 from gateway.deadlines import NEVER
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _LINGER = 1024 * 1024
+_SLOWEST = 1000  # bytes a second of a request's body, over the time that silence may last
 
 
 class BotConnection(asyncio.Protocol):
@@ -27,6 +28,7 @@ class BotConnection(asyncio.Protocol):
         "_body",
         "_closing",
         "_door",
+        "_heading",
         "_held",
         "_lingered",
         "_lingering",
@@ -46,7 +48,7 @@ class BotConnection(asyncio.Protocol):
         self._reader = HeadReader()
         self._body: LengthBody | ChunkedBody | None = None
         self._held = b""
-        self._closing = self._lingering = self._paused = False
+        self._closing = self._heading = self._lingering = self._paused = False
         self._lingered = 0
         self.address = ""
         self.deadline = NEVER
@@ -215,13 +217,15 @@ class BotConnection(asyncio.Protocol):
         return self._begin(head, data[end + 4 :])
 
     def _await_head(self, data: bytes) -> None:
-        if not self._held and self.deadline != NEVER:
+        if not self._heading:  # the whole head has one deadline, however it drips
+            self._heading = True
             self.deadline = self._door.now() + self._door.seconds.head
         self._held = data
 
     def _begin(self, head: RequestHead, rest: bytes) -> bytes:
         """Start the exchange of `head`, with as much of its body as came along."""
         exchange = self.exchange = self._door.exchange(self, head)
+        self._heading = False
         self.deadline = NEVER
         if head.length > 0 and head.length == len(rest):  # the usual: all of it came along
             exchange.received = head.length
@@ -248,7 +252,9 @@ class BotConnection(asyncio.Protocol):
     def _take_body(self, data: bytes) -> bytes:
         exchange = self.exchange
         assert exchange is not None
-        self.deadline = self._door.now() + self._door.seconds.body
+        # Silence has a limit, and so has dripping: each byte earns but a little more time.
+        rested = self._door.now() + self._door.seconds.body
+        self.deadline = min(self.deadline + len(data) / _SLOWEST, rested)
         try:
             payload, rest = self._feed(data)
         except FramingError:
@@ -276,7 +282,7 @@ class BotConnection(asyncio.Protocol):
         """Refuse what cannot be read as a request; where the next one starts is unknown."""
         self._held = b""
         self._closing = True
-        self.exchange = exchange = self._door.exchange(self, None)
+        self.exchange = exchange = self._door.exchange(self, unread())
         self._door.proxy.refuse(exchange, deny)
 
     # The end.

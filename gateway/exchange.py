@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from gateway.core.model import Origin, Provider, Route, Token
+from gateway.core.shapes import plain_refusal
+
 if TYPE_CHECKING:
     from asyncio import Future
-    from collections.abc import Coroutine
+    from types import CoroutineType
 
     from gateway.core.answer import AnswerHead
-    from gateway.core.model import Provider, Route, Token
     from gateway.core.places import Place
     from gateway.core.request import RequestHead
     from gateway.core.secret import Secret
@@ -18,6 +20,22 @@ if TYPE_CHECKING:
     from gateway.policy import Policy
     from gateway.stores import Hold
     from gateway.upstream import ProviderConnection
+
+
+NOWHERE = Route(
+    name="",
+    prefix=b"",
+    provider=Provider("", None, (), plain_refusal),
+    origin=Origin("http", "", 0),
+    base=b"",
+    secret=None,
+    tokens=(),
+    inject=(),
+)
+"""The route of a request that no route takes."""
+
+NOBODY = Token("", b"", "", 0.0)
+"""The token of a request that shows none."""
 
 
 class Exchange:
@@ -29,11 +47,11 @@ class Exchange:
     """
 
     # Found on the way.
-    route: Route | None = None
+    route = NOWHERE
     path = b""
     query: bytes | None = None
     bot = ""
-    token: Token | None = None
+    token = NOBODY
     rule = ""
     subject = ""
     inject: tuple[Place, ...] = ()
@@ -48,7 +66,7 @@ class Exchange:
     peeked = 0
 
     # The provider's side, and the answer.
-    journey: Coroutine[Any, Any, None] | None = None
+    journey: CoroutineType[Any, Any, None] | None = None
     provider_side: ProviderConnection | None = None
     attempts = 0
     reused = False
@@ -65,14 +83,14 @@ class Exchange:
 
     def __init__(
         self,
-        id: str,
+        name: str,
         policy: Policy,
-        head: RequestHead | None,
+        head: RequestHead,
         bot_side: BotConnection,
         started: float,
         wall: float,
     ) -> None:
-        self.id = id
+        self.id = name
         self.policy = policy
         self.head = head
         self.bot_side = bot_side
@@ -80,11 +98,6 @@ class Exchange:
         self.started = started
         self.wall = wall
         self.parts: list[bytes] = []
-
-    @property
-    def provider(self) -> Provider | None:
-        """The provider whose shape refusals take, once the route is known."""
-        return self.route.provider if self.route is not None else None
 
     def __repr__(self) -> str:
         return f"Exchange({self.id})"

@@ -74,7 +74,9 @@ class Listeners:
             )
         except OSError as error:
             where = f"{listener.host}:{listener.port}"
-            raise GatewayError(500, "listen", f"cannot listen on {where}: {error.strerror}") from None
+            raise GatewayError(
+                500, "listen", f"cannot listen on {where}: {error.strerror}"
+            ) from None
         self._servers.append(server)
         port = server.sockets[0].getsockname()[1]
         self.addresses.append(("https" if certificate else "http", listener.host, port))

@@ -16,6 +16,7 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 
 from gateway import __version__
+from gateway.exchange import Exchange
 
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
 
@@ -68,19 +69,18 @@ class Metrics(Collector):
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(self)
 
-    def exchange(
-        self, route: str, bot: str, status: int, seconds: float, first: float, got: int, sent: int
-    ) -> None:
-        """Count one finished exchange; `seconds` and `first` (0: no answer) in seconds."""
-        self._exchanges[route, bot, status] += 1
-        figures = self._routes[route]
+    def exchange(self, x: Exchange, seconds: float) -> None:
+        """Count one finished exchange, which took `seconds`."""
+        self._exchanges[x.route.name, x.bot, x.status] += 1
+        figures = self._routes[x.route.name]
         figures.seconds[bisect_left(BUCKETS, seconds)] += 1
         figures.total_seconds += seconds
-        if first:
+        if x.first_byte:
+            first = x.first_byte - x.started
             figures.first_byte[bisect_left(BUCKETS, first)] += 1
             figures.total_first += first
-        figures.received += got
-        figures.sent += sent
+        figures.received += x.received
+        figures.sent += x.sent
 
     def refusal(self, route: str, code: str) -> None:
         """Count one refusal; `code` is a `Deny`'s."""
@@ -102,12 +102,6 @@ class Metrics(Collector):
         """Give the current figures; called by prometheus_client at scrape time."""
         yield from self._counters()
         yield from self._by_route()
-        gauges = {
-            "gateway_open_exchanges": ("Exchanges under way", lambda: self._read("open_exchanges")),
-            "gateway_config_reload_ok": ("1 if the last load succeeded", lambda: self.reload_ok),
-        }
-        for name, (text, read) in gauges.items():
-            yield GaugeMetricFamily(name, text, value=float(read()))
         yield from self._gauges()
         info = GaugeMetricFamily("gateway_build_info", "The running version", labels=["version"])
         info.add_metric([__version__], 1.0)
@@ -144,7 +138,9 @@ class Metrics(Collector):
             "gateway_exchange_seconds", "From the request's head to the end", labels=["route"]
         )
         first = HistogramMetricFamily(
-            "gateway_first_byte_seconds", "From the request's head to the answer's", labels=["route"]
+            "gateway_first_byte_seconds",
+            "From the request's head to the answer's",
+            labels=["route"],
         )
         size = CounterMetricFamily(
             "gateway_bytes", "Body bytes carried", labels=["route", "direction"]
@@ -163,6 +159,12 @@ class Metrics(Collector):
         for state in ("idle", "busy"):
             states.add_metric([state], self._read(f"upstream_{state}"))
         yield states
+        yield GaugeMetricFamily(
+            "gateway_open_exchanges", "Exchanges under way", value=self._read("open_exchanges")
+        )
+        yield GaugeMetricFamily(
+            "gateway_config_reload_ok", "1 if the last load succeeded", value=float(self.reload_ok)
+        )
         yield GaugeMetricFamily(
             "gateway_bot_connections", "Connections from bots", value=self._read("bot_connections")
         )

@@ -18,7 +18,9 @@ class Policy:
     def __init__(self, snapshot: Snapshot) -> None:
         self.snapshot = snapshot
         self.router = Router(snapshot.routes.values())
-        places = (place for route in snapshot.routes.values() for place in route.tokens + route.inject)
+        places = (
+            place for route in snapshot.routes.values() for place in route.tokens + route.inject
+        )
         self.kinds = request_kinds(p.name.encode() for p in places if isinstance(p, Header))
         self.pinned: dict[bytes, Token] = {token.digest: token for token in snapshot.tokens}
         ceiling = snapshot.connections.per_bot

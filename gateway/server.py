@@ -31,6 +31,7 @@ from gateway.proxy import Proxy
 from gateway.sources import Source
 from gateway.sources.env import Env
 from gateway.sources.file import File
+from gateway.steps import Steps
 from gateway.stores.embedded import Embedded
 from gateway.upstream import Upstream
 
@@ -53,9 +54,8 @@ class Gateway:
             loop, Dialler(loop), deadlines, seconds, snapshot.connections.pooled
         )
         self.keyring = Keyring(loop, _sources(snapshot, environ), seconds.secret, self._rotated)
-        self.proxy = Proxy(
-            loop, self.store, self.keyring, self.upstream, self.metrics, self.audit
-        )
+        steps = Steps(loop, self.store, self.keyring, self.upstream, self.audit)
+        self.proxy = Proxy(steps, self.metrics, self.audit)
         self.upstream.proxy = self.proxy
         self.door = Door(loop, self.proxy, self.policy, deadlines)
         self.listeners = Listeners(loop)
@@ -88,8 +88,7 @@ class Gateway:
     async def _emptied(self, seconds: float) -> None:
         try:
             async with asyncio.timeout(seconds):
-                while self.door.inside:
-                    await asyncio.sleep(0.02)
+                await self.door.emptied.wait()
         except TimeoutError:
             _LOG.warning("%d connections did not end in time", len(self.door.inside))
 
@@ -102,7 +101,7 @@ class Gateway:
 
         def revoked(x: Exchange) -> bool:
             token = x.token
-            return token is not None and token.origin == "store" and token.digest not in tokens
+            return token.origin == "store" and bool(token.id) and token.digest not in tokens
 
         self.proxy.cut(revoked, "token_revoked")
 
@@ -137,8 +136,16 @@ def _sources(snapshot: Snapshot, environ: Mapping[str, str]) -> dict[str, Source
 
 def _shortest(snapshot: Snapshot) -> float:
     seconds = snapshot.deadlines
-    return min(seconds.head, seconds.idle, seconds.body, seconds.write, seconds.linger,
-               seconds.first_byte, seconds.stream, seconds.pool)
+    return min(
+        seconds.head,
+        seconds.idle,
+        seconds.body,
+        seconds.write,
+        seconds.linger,
+        seconds.first_byte,
+        seconds.stream,
+        seconds.pool,
+    )
 
 
 def run(config: Path, environ: Mapping[str, str], ready: Callable[[Gateway], None]) -> int:
@@ -149,11 +156,11 @@ def run(config: Path, environ: Mapping[str, str], ready: Callable[[Gateway], Non
     try:
         snapshot = load(config, environ)
     except ConfigError as error:
-        print(error, file=sys.stderr)
+        sys.stderr.write(f"{error}\n")
         return 2
     _log(snapshot.settings.log)
     if "_http_parser" not in aiohttp.http_parser.HttpRequestParser.__module__:
-        print("aiohttp was installed without its C extension; reinstall it", file=sys.stderr)
+        sys.stderr.write("aiohttp was installed without its C extension; reinstall it\n")
         return 2
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         return runner.run(_serve(snapshot, environ, ready))
@@ -170,7 +177,7 @@ async def _serve(
     try:
         await gateway.start()
     except (Refused, OSError) as error:
-        print(f"gateway: {error}", file=sys.stderr)
+        sys.stderr.write(f"gateway: {error}\n")
         return 2
     tune()
     ready(gateway)
@@ -193,5 +200,3 @@ def _log(level: str) -> None:
         stream=sys.stderr,
         format="%(asctime)s %(levelname)s %(name)s %(message)s",
     )
-
-

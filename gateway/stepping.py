@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from asyncio import Future
-from collections.abc import Coroutine
+from types import CoroutineType
 from typing import Any
 
 
-def step(coroutine: Coroutine[Any, Any, None]) -> None:
+def step(coroutine: CoroutineType[Any, Any, None]) -> None:
     """Run `coroutine` until it ends or waits; where it waits, go on when that is done.
 
     It has no task, so `asyncio.timeout` and its like do not work inside; whoever hands out
@@ -18,10 +18,10 @@ def step(coroutine: Coroutine[Any, Any, None]) -> None:
     except StopIteration:
         return
     # What Task.__step does with a future that was awaited: take it over, then wait for it.
-    waits_on._asyncio_future_blocking = False
+    waits_on._asyncio_future_blocking = False  # noqa: SLF001 asyncio's own protocol
     waits_on.add_done_callback(lambda _: _resume(coroutine))
 
 
-def _resume(coroutine: Coroutine[Any, Any, None]) -> None:
-    if coroutine.cr_frame is not None:  # type: ignore[attr-defined]  # closed meanwhile
+def _resume(coroutine: CoroutineType[Any, Any, None]) -> None:
+    if coroutine.cr_frame is not None:  # closed meanwhile
         step(coroutine)

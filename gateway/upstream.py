@@ -68,6 +68,7 @@ class ProviderConnection(asyncio.Protocol):
         "_buffer",
         "_dechunker",
         "_interim",
+        "_last",
         "_left",
         "_poll",
         "_transport",
@@ -88,6 +89,7 @@ class ProviderConnection(asyncio.Protocol):
         self._body: Body | None = None
         self._left = 0
         self._interim = 0
+        self._last = False
         self._dechunker: Dechunker | None = None
 
     # The transport's side.
@@ -205,7 +207,6 @@ class ProviderConnection(asyncio.Protocol):
                 elif not _START.startswith(data[: len(_START)]):
                     self._reject(exchange, "this is not HTTP/1")
                 return b""
-            assert exchange.head is not None
             answer = read_answer(data[: end + 4], self._upstream.kinds, exchange.head.method)
             data = data[end + 4 :]
             if isinstance(answer, str):
@@ -228,6 +229,7 @@ class ProviderConnection(asyncio.Protocol):
     def _accept(self, exchange: Exchange, answer: AnswerHead) -> None:
         self._buffer = b""
         self._body = answer.body
+        self._last = answer.close
         self._left = answer.length
         if answer.body is Body.CHUNKED:
             if self._dechunker is None:
@@ -262,10 +264,9 @@ class ProviderConnection(asyncio.Protocol):
         self.exchange = None
         self._body = None
         exchange.provider_side = None
-        assert exchange.answer is not None
         if excess:
             self._upstream.unsolicited(self)
-        elif exchange.answer.close or not exchange.complete or self._transport.is_closing():
+        elif self._last or not exchange.complete or self._transport.is_closing():
             self._transport.close()
         else:
             self._transport.resume_reading()

@@ -9,29 +9,57 @@ from gateway.core.errors import GatewayError
 
 # IANA special-purpose registries. `is_global` of the standard library lets several pass.
 _NEVER = tuple(
-    map(
-        IPv4Network,
-        "0.0.0.0/8 169.254.0.0/16 192.0.0.0/24 192.0.2.0/24 192.88.99.0/24 198.51.100.0/24 "
-        "203.0.113.0/24 224.0.0.0/4 240.0.0.0/4 100.100.100.200/32".split(),
+    IPv4Network(network)
+    for network in (
+        "0.0.0.0/8",
+        "100.100.100.200/32",
+        "169.254.0.0/16",
+        "192.0.0.0/24",
+        "192.0.2.0/24",
+        "192.88.99.0/24",
+        "198.51.100.0/24",
+        "203.0.113.0/24",
+        "224.0.0.0/4",
+        "240.0.0.0/4",
     )
 )
 _PRIVATE = tuple(
-    map(
-        IPv4Network,
-        "10.0.0.0/8 100.64.0.0/10 127.0.0.0/8 172.16.0.0/12 192.168.0.0/16 198.18.0.0/15".split(),
+    IPv4Network(network)
+    for network in (
+        "10.0.0.0/8",
+        "100.64.0.0/10",
+        "127.0.0.0/8",
+        "172.16.0.0/12",
+        "192.168.0.0/16",
+        "198.18.0.0/15",
     )
 )
 _NEVER6 = tuple(
-    map(IPv6Network, "::/128 fe80::/10 fec0::/10 ff00::/8 fd00:ec2::254/128 2001:db8::/32".split())
-)
-_PRIVATE6 = tuple(map(IPv6Network, "::1/128 fc00::/7".split()))
-# An IPv4 address hides in these: NAT64, its local form, 6to4, Teredo, mapped and compatible.
-_EMBEDDED = tuple(
-    map(
-        IPv6Network,
-        "64:ff9b::/96 64:ff9b:1::/48 2002::/16 2001::/23 ::ffff:0:0/96 ::ffff:0:0:0/96 ::/96".split(),
+    IPv6Network(network)
+    for network in (
+        "::/128",
+        "2001:db8::/32",
+        "fd00:ec2::254/128",
+        "fe80::/10",
+        "fec0::/10",
+        "ff00::/8",
     )
 )
+_PRIVATE6 = (IPv6Network("::1/128"), IPv6Network("fc00::/7"))
+# An IPv4 address hides in these: NAT64, its local form, 6to4, Teredo, mapped and compatible.
+_EMBEDDED = tuple(
+    IPv6Network(network)
+    for network in (
+        "::/96",
+        "::ffff:0:0/96",
+        "::ffff:0:0:0/96",
+        "64:ff9b::/96",
+        "64:ff9b:1::/48",
+        "2001::/23",
+        "2002::/16",
+    )
+)
+_GLOBAL6 = IPv6Network("2000::/3")
 
 
 def refusal(address: str, private: bool) -> str | None:
@@ -61,7 +89,7 @@ def _judge6(ip: IPv6Address, private: bool) -> str | None:
         return None if private else "private"
     if any(ip in net for net in _EMBEDDED):
         return "an IPv6 form that embeds an IPv4 address"
-    if ip not in IPv6Network("2000::/3"):
+    if ip not in _GLOBAL6:
         return "not global unicast"
     return None
 

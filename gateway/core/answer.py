@@ -9,6 +9,7 @@ from itertools import islice
 from gateway.core.headers import (
     CODING,
     CONNECTION,
+    DROP,
     ID,
     INVALID,
     KEEP,
@@ -41,6 +42,7 @@ class AnswerHead:
         "http10",
         "length",
         "lines",
+        "named",
         "reason",
         "request_id",
         "status",
@@ -55,6 +57,8 @@ class AnswerHead:
         """Whether the provider's connection ends with this answer."""
         self.length = -1
         self.lines: list[bytes] = []
+        self.named: list[bytes] = []
+        """Header names that Connection lists."""
         self.body = Body.NONE
         self.request_id = b""
         """The provider's own id of the request, at most 128 bytes of it."""
@@ -81,7 +85,6 @@ def read_answer(head: bytes, kinds: HeaderKinds, method: bytes) -> AnswerHead | 
 
 def _fields(answer: AnswerHead, lines: list[bytes], kinds: HeaderKinds) -> str | None:
     keep, plain = answer.lines, kinds.plain
-    named: list[bytes] = []
     for line in islice(lines, 1, None):
         if line in plain:
             keep.append(line)
@@ -90,28 +93,47 @@ def _fields(answer: AnswerHead, lines: list[bytes], kinds: HeaderKinds) -> str |
         kind = kinds[name]
         if not colon or kind == INVALID:
             return "malformed header line"
+        if kind in _KEPT:
+            keep.append(line)
         if kind == KEEP:
-            keep.append(line)
             kinds.remember(line)
-        elif kind == LENGTH:
-            value = value.strip(b" \t")
-            if not value.isdigit() or len(value) > 18 or answer.length not in (-1, int(value)):
-                return "bad Content-Length"
-            answer.length = int(value)
-        elif kind == ID:
-            keep.append(line)
-            answer.request_id = answer.request_id or value.strip(b" \t")[:128]
-        elif kind == CODING:
-            if answer.chunked or answer.http10 or value.strip(b" \t").lower() != b"chunked":
-                return "bad Transfer-Encoding"
-            answer.chunked = True
-        elif kind == CONNECTION:
-            named += [token.strip(b" \t").lower() for token in value.split(b",")]
+        elif kind != DROP:
+            wrong = _SPECIAL[kind](answer, value.strip(b" \t"))
+            if wrong is not None:
+                return wrong
     if answer.chunked and answer.length >= 0:
         return "Content-Length and Transfer-Encoding together"
-    if named:
-        _connection(answer, named)
+    if answer.named:
+        _connection(answer, answer.named)
     return None
+
+
+def _length(answer: AnswerHead, value: bytes) -> str | None:
+    if not value.isdigit() or len(value) > 18 or answer.length not in (-1, int(value)):
+        return "bad Content-Length"
+    answer.length = int(value)
+    return None
+
+
+def _coding(answer: AnswerHead, value: bytes) -> str | None:
+    if answer.chunked or answer.http10 or value.lower() != b"chunked":
+        return "bad Transfer-Encoding"
+    answer.chunked = True
+    return None
+
+
+def _id(answer: AnswerHead, value: bytes) -> str | None:
+    answer.request_id = answer.request_id or value[:128]
+    return None
+
+
+def _named(answer: AnswerHead, value: bytes) -> str | None:
+    answer.named += [token.strip(b" \t").lower() for token in value.split(b",")]
+    return None
+
+
+_SPECIAL = {LENGTH: _length, CODING: _coding, ID: _id, CONNECTION: _named}
+_KEPT = frozenset({KEEP, ID})
 
 
 def _connection(answer: AnswerHead, named: list[bytes]) -> None:

@@ -18,13 +18,13 @@ class Dechunker:
     than 64 KiB of them in a row is an error.
     """
 
-    __slots__ = ("_begun", "_parser", "_pieces", "_silent", "done", "on_body")
+    __slots__ = ("_begun", "_last", "_parser", "_pieces", "_silent", "done", "on_body")
 
     def __init__(self) -> None:
         self._pieces: list[bytes] = []
         self.on_body = self._pieces.append
         self._parser = HttpResponseParser(self)
-        self._begun = self._silent = 0
+        self._begun = self._last = self._silent = 0
         self.done = False
 
     def on_message_begin(self) -> None:
@@ -32,7 +32,9 @@ class Dechunker:
         self._begun += 1
 
     def on_message_complete(self) -> None:
-        """Note the end of the body."""
+        """Note the end of the body: what llhttp finds after it belongs to nobody."""
+        if not self.done:
+            self._last = len(self._pieces)
         self.done = True
 
     @property
@@ -55,6 +57,8 @@ class Dechunker:
                 raise FramingError("malformed chunked answer") from error
             self._begun += 1
         pieces = self._pieces
+        if self._begun > 1:
+            del pieces[self._last :]
         if not pieces:
             self._silent += len(data)
             if self._silent > _SILENCE:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-KEEP, DROP, HOST, LENGTH, CODING, CONNECTION, EXPECT, UPGRADE, CREDENTIAL, TYPE, ENCODING, ID = range(12)
+KEEP, DROP, HOST, LENGTH, CODING, CONNECTION, EXPECT, UPGRADE, CREDENTIAL, TYPE, ENCODING, ID = (
+    range(12)
+)
 INVALID = -1
 
 _NAME = re.compile(rb"[!#$%&'*+\-.^`|~0-9A-Za-z]+")  # RFC 9110 5.1's token, but for `_`
@@ -31,7 +33,12 @@ CREDENTIALS = frozenset(
 
 _OURS = (b"x-forwarded-", b"x-gateway-")
 
+# One value each by RFC 9110: given twice, the next server may take either. Each is its own kind.
+_ONCE = b"user-agent content-location content-range etag max-forwards server".split()
+ONCE = range(ID + 1, ID + 1 + len(_ONCE))
+
 _REQUEST = {
+    **dict(zip(_ONCE, ONCE, strict=True)),
     **dict.fromkeys([*_HOP_BY_HOP, *_FORWARDING, b"cookie", b"cookie2"], DROP),
     b"host": HOST,
     b"content-length": LENGTH,

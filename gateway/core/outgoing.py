@@ -6,10 +6,9 @@ from http import HTTPStatus
 
 from gateway.core.answer import AnswerHead, Body
 from gateway.core.errors import Deny
-from gateway.core.model import Provider, Refusal, Route
+from gateway.core.model import Provider, Route
 from gateway.core.places import Outgoing
 from gateway.core.request import RequestHead
-from gateway.core.shapes import plain_refusal
 
 _REASONS = {status.value: status.phrase.encode() for status in HTTPStatus}
 _IDENTITY = b"Accept-Encoding: identity"
@@ -73,11 +72,9 @@ def answer_head(
     return b"\r\n".join(lines), chunked
 
 
-def refusal(
-    provider: Provider | None, deny: Deny, exchange: str, method: bytes, close: bool
-) -> bytes:
-    """Return a whole answer that refuses, in the provider's shape where one is known."""
-    shape: Refusal = (provider.refuse if provider else plain_refusal)(deny, exchange)
+def refusal(provider: Provider, deny: Deny, exchange: str, method: bytes, close: bool) -> bytes:
+    """Return a whole answer that refuses, in the provider's shape."""
+    shape = provider.refuse(deny, exchange)
     lines = [f"HTTP/1.1 {shape.status} {_REASONS.get(shape.status, b'').decode()}"]
     lines += [f"{name}: {value}" for name, value in shape.headers]
     lines += [f"x-gateway-exchange: {exchange}", f"Content-Length: {len(shape.body)}"]

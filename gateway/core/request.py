@@ -7,6 +7,7 @@ parsers could take for two different things never reaches a provider.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from itertools import islice
 from typing import Any
 
@@ -22,6 +23,7 @@ from gateway.core.headers import (
     INVALID,
     KEEP,
     LENGTH,
+    ONCE,
     TYPE,
     UPGRADE,
     HeaderKinds,
@@ -73,6 +75,9 @@ class RequestHead:
         "length",
         "lines",
         "method",
+        "named",
+        "offered",
+        "once",
         "target",
         "upgrade",
         "upgrading",
@@ -87,11 +92,16 @@ class RequestHead:
         self.length = -1
         self.chunked = False
         self.expect = False
+        self.named: list[bytes] = []
+        """Header names that Connection lists."""
+        self.offered = b""
         self.upgrade = b""
         """The protocol that Connection and Upgrade together ask for, but for h2c."""
         self.upgrading = False
         """Whether there is an Upgrade header at all."""
         self.content_type = b""
+        self.once = 0
+        """Bits for the headers of `ONCE` that were seen."""
         self.encoding = -1
         """Index in `lines` of Accept-Encoding, -1 where there is none."""
         self.learnt = Learnt()
@@ -102,6 +112,13 @@ class RequestHead:
     def has_body(self) -> bool:
         """Whether body bytes follow this head."""
         return self.chunked or self.length > 0
+
+
+def unread() -> RequestHead:
+    """Return the head of a request whose head could not be read: nothing may follow it."""
+    head = RequestHead(b"", b"", http10=False)
+    head.close = True
+    return head
 
 
 class HeadReader:
@@ -123,12 +140,14 @@ class HeadReader:
         """Read `raw`, which ends with its empty line; see `read_request`."""
         length = _LENGTH_LINE.search(raw)
         rest = raw[: length.start()] + raw[length.end() :] if length else raw
-        if self._last is not None and rest == self._rest and kinds is self._kinds:
-            self._last.length = int(length[1]) if length else -1
-            return self._last
+        last = self._last
+        known = last is not None and rest == self._rest and kinds is self._kinds
+        if known and last is not None and not (last.chunked and length):
+            last.length = int(length[1]) if length else -1
+            return last
         head = read_request(raw, kinds, most)
-        # A second Content-Length would have been refused: `rest` says nothing of a length.
-        if isinstance(head, RequestHead) and (head.length > 0) == (length is not None):
+        # Kept only where `rest` says nothing of a length, not even 0: then another may be put in.
+        if isinstance(head, RequestHead) and head.length == (int(length[1]) if length else -1):
             self._rest, self._kinds, self._last = rest, kinds, head
         return head
 
@@ -157,7 +176,7 @@ def _request_line(line: bytes) -> RequestHead | Deny:
     if len(parts) != 3:
         return _bad("request_line", "The request line is not `METHOD /target HTTP/1.1`")
     method, target, version = parts
-    if version != b"HTTP/1.1" and version != b"HTTP/1.0":  # noqa: PLR1714 hot path
+    if version != b"HTTP/1.1" and version != b"HTTP/1.0":
         return _bad("http_version", "Only HTTP/1.1 and HTTP/1.0 are spoken here", 505)
     if method not in METHODS:
         return _bad("method_not_carried", "This method is not carried", 501)
@@ -169,37 +188,25 @@ def _request_line(line: bytes) -> RequestHead | Deny:
 
 
 def _fields(head: RequestHead, lines: list[bytes], kinds: HeaderKinds) -> RequestHead | Deny:
-    keep = head.lines
-    named: list[bytes] = []
-    upgrade = b""
     for line in islice(lines, 1, None):
         name, colon, value = line.partition(b":")
         kind = kinds[name]
         if not colon or kind == INVALID:
             return _bad("header_name", "A header line is not `Name: value`")
-        if kind == KEEP:
-            keep.append(line)
-        elif kind == CREDENTIAL:
+        if kind == CREDENTIAL:
             head.credentials.append((name.lower(), value.strip(b" \t")))
-        elif kind == CONNECTION:
-            named += [token.strip(b" \t").lower() for token in value.split(b",")]
-        elif kind == UPGRADE:
-            upgrade = value.strip(b" \t")
-            head.upgrading = True
-        elif kind == ENCODING:
-            head.encoding = len(keep)
-            keep.append(line)
         elif kind != DROP:
-            denied = _SPECIAL[kind](head, value.strip(b" \t"))
-            if denied is not None:
-                return denied
-            if kind == TYPE:
-                keep.append(line)
+            if kind in _SPECIAL:
+                denied = _SPECIAL[kind](head, value.strip(b" \t"))
+                if denied is not None:
+                    return denied
+            if kind in _KEPT:
+                head.lines.append(line)
     if not head.host:
         return _HOST_NEEDED
     if head.chunked and head.length >= 0:
         return _bad("framing", "Content-Length and Transfer-Encoding exclude each other")
-    return _connection(head, named, upgrade) if named else head
+    return _connection(head, head.named) if head.named else head
 
 
 _HOST_NEEDED = _bad("host", "Exactly one well-formed Host header is needed")
@@ -241,16 +248,47 @@ def _type(head: RequestHead, value: bytes) -> Deny | None:
     return None
 
 
-_SPECIAL = {HOST: _host, LENGTH: _length, CODING: _coding, EXPECT: _expect, TYPE: _type}
+def _upgrade(head: RequestHead, value: bytes) -> Deny | None:
+    # h2c may be ignored (RFC 9110 7.8), and Java's client offers it on every plain request.
+    head.offered = b"" if value.lower() == b"h2c" else value or b"?"
+    head.upgrading = True
+    return None
 
 
-def _connection(head: RequestHead, named: list[bytes], upgrade: bytes) -> RequestHead:
+def _encoding(head: RequestHead, value: bytes) -> Deny | None:
+    head.encoding = len(head.lines)
+    return None
+
+
+def _named(head: RequestHead, value: bytes) -> Deny | None:
+    head.named += [token.strip(b" \t").lower() for token in value.split(b",")]
+    return None
+
+
+def _once(kind: int) -> _Special:
+    bit = 1 << kind
+
+    def seen(head: RequestHead, value: bytes) -> Deny | None:
+        if head.once & bit:
+            return _bad("repeated_header", "A header that has one value is given twice")
+        head.once |= bit
+        return None
+
+    return seen
+
+
+_Special = Callable[[RequestHead, bytes], Deny | None]
+_SPECIAL: dict[int, _Special] = {kind: _once(kind) for kind in ONCE}
+_SPECIAL |= {HOST: _host, LENGTH: _length, CODING: _coding, EXPECT: _expect, TYPE: _type}
+_SPECIAL |= {UPGRADE: _upgrade, ENCODING: _encoding, CONNECTION: _named}
+_KEPT = frozenset({KEEP, TYPE, ENCODING, *ONCE})
+
+
+def _connection(head: RequestHead, named: list[bytes]) -> RequestHead:
     """Apply RFC 9110 7.6.1: what Connection lists stays on this connection."""
     if b"close" in named:
         head.close = True
-    # h2c may be ignored (RFC 9110 7.8), and Java's client offers it on every plain request.
-    if b"upgrade" in named and upgrade.lower() != b"h2c":
-        head.upgrade = upgrade or b"?"
+    head.upgrade = head.offered if b"upgrade" in named else b""
     others = [name for name in named if name not in (b"close", b"keep-alive", b"upgrade")]
     if others:
         head.lines = without(head.lines, others)

@@ -23,7 +23,7 @@ class Router:
         self._first: dict[bytes, list[Route]] = {}
         for route in sorted(routes, key=lambda route: -len(route.prefix)):
             self._first.setdefault(_first_segment(route.prefix), []).append(route)
-        self._whole = (self._first.pop(b"", None) or [None])[0]
+        self._whole = next(iter(self._first.pop(b"", ())), None)
 
     def find(self, target: bytes) -> Found | Deny:
         """Return where `target` goes. Longest prefix first, whole segments only."""

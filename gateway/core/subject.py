@@ -23,9 +23,7 @@ class SubjectFinder:
         names = [subject.json for subject in subjects if subject.json]
         self._names = names
         self._json = (
-            msgspec.json.Decoder(
-                msgspec.defstruct("Seen", [(name, Any, None) for name in names])
-            )
+            msgspec.json.Decoder(msgspec.defstruct("Seen", [(name, Any, None) for name in names]))
             if names
             else None
         )

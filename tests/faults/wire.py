@@ -29,7 +29,9 @@ class Wire:
         self.writer = writer
 
     async def send(self, data: bytes) -> None:
-        """Send, and wait until most of it has left."""
+        """Send, and wait until most of it has left. Raises OSError where the connection is gone."""
+        if self.writer.is_closing():
+            raise ConnectionResetError
         self.writer.write(data)
         await self.writer.drain()
 

@@ -81,6 +81,8 @@ class Running:
         self.scheme = scheme
         self.environ = environ
         self.port = self.admin_port = 0
+        self.since = 0.0
+        """Records of exchanges that arrived earlier are not looked at."""
         self.child: subprocess.Popen[bytes] | None = None
         self._tokens: dict[tuple[str, str], str] = {}
         self.ids: dict[tuple[str, str], str] = {}
@@ -183,10 +185,11 @@ class Running:
         return {name: float(value) for name, _, value in samples}
 
     def recorded(self) -> list[dict[str, Any]]:
-        """Return the whole lines of the record so far."""
+        """Return the whole lines of the record so far, from `since` on."""
         path = self.folder / "record.jsonl"
         lines = path.read_bytes().split(b"\n")[:-1] if path.exists() else []
-        return [json.loads(line) for line in lines]
+        found = [json.loads(line) for line in lines]
+        return [record for record in found if record["time"] >= self.since]
 
     def records(self, count: int = 1, **wanted: object) -> list[dict[str, Any]]:
         """Wait for `count` records whose fields are as `wanted`; return all there are then."""

@@ -1,0 +1,245 @@
+"""The steps of the journey, 2 to 8. Each takes the exchange one step on, or raises Refused."""
+
+from __future__ import annotations
+
+import asyncio
+from asyncio import AbstractEventLoop, Future
+from collections.abc import Awaitable
+from typing import cast
+
+from gateway.audit import Audit
+from gateway.core.errors import Deny, Refused
+from gateway.core.framing import LAST_CHUNK, chunk
+from gateway.core.inject import inject
+from gateway.core.model import Route, Sizes
+from gateway.core.outgoing import request_head, unencoded
+from gateway.core.places import Outgoing, Place
+from gateway.core.secret import Secret
+from gateway.core.tokens import digest
+from gateway.exchange import Exchange
+from gateway.keyring import Keyring
+from gateway.stores import Hold, Store
+from gateway.upstream import Pool, PoolKey, ProviderConnection, Upstream
+
+_REPLAY = 65_536
+_POOLS = 1024
+
+
+class Steps:
+    """What each step needs, and what is cached between exchanges (bounded)."""
+
+    def __init__(
+        self,
+        loop: AbstractEventLoop,
+        store: Store,
+        keyring: Keyring,
+        upstream: Upstream,
+        audit: Audit,
+    ) -> None:
+        self._loop = loop
+        self._store = store
+        self._keyring = keyring
+        self._upstream = upstream
+        self._audit = audit
+        self._pools: dict[tuple[Route, Secret | None], Pool] = {}
+        self._peeked = 0
+
+    def route(self, x: Exchange) -> Outgoing:
+        """2 route: where the target goes, or nowhere."""
+        head = x.head
+        learnt = head.learnt
+        if learnt.policy is not x.policy:
+            learnt.policy, learnt.token = x.policy, b""
+            learnt.found = x.policy.router.find(head.target)
+        if isinstance(learnt.found, Deny):
+            raise Refused(learnt.found)
+        x.route, x.path, x.query = learnt.found
+        if head.upgrade:
+            raise Refused(_UPGRADE)
+        return self.outgoing(x)
+
+    def outgoing(self, x: Exchange) -> Outgoing:
+        """Return the request as it will go out, but for its token and secret."""
+        head = x.head
+        lines = head.lines.copy()
+        if not x.route.compression:
+            lines = unencoded(head, lines)
+        return Outgoing(x.path, x.query, head.credentials, lines, head.content_type)
+
+    async def body(self, x: Exchange) -> bytes:
+        """Wait for the whole body, under a bound of its own and one for all together."""
+        sizes = x.policy.snapshot.sizes
+        self._account(x, x.received, max(x.head.length, x.received), sizes)
+        if not x.complete:
+            if x.head.expect and not x.received:
+                x.bot_side.invite_body()
+            x.peeking = self._loop.create_future()
+            await x.peeking
+            x.peeking = None
+        body = b"".join(x.parts)
+        x.parts = [body]
+        return body
+
+    def more_body(self, x: Exchange, size: int, ended: bool) -> None:
+        """Go on with `body`, `size` more bytes of which have come."""
+        peeking = x.peeking
+        if peeking is None or peeking.done():
+            return
+        try:
+            self._account(x, size, x.received, x.policy.snapshot.sizes)
+        except Refused as refused:
+            peeking.set_exception(refused)
+            return
+        if ended:
+            peeking.set_result(None)
+
+    def _account(self, x: Exchange, more: int, expected: int, sizes: Sizes) -> None:
+        if expected > sizes.peek:
+            reason = f"This route reads the request's body, of which it reads {sizes.peek} bytes"
+            raise Refused(Deny(413, "body_too_large", reason, repeatable=False))
+        if self._peeked + more > sizes.peeks:
+            raise Refused(_NO_MEMORY)
+        self._peeked += more
+        x.peeked += more
+
+    def identify(self, x: Exchange, outgoing: Outgoing) -> None:
+        """3 identify: exactly one token, wherever this route's SDKs put it."""
+        learnt = x.head.learnt
+        if not learnt.token or x.route.reads_body:
+            learnt.token, learnt.inject = _shown(x.route, outgoing)
+        x.inject = learnt.inject
+        token = self._store.tokens.get(learnt.token) or x.policy.pinned.get(learnt.token)
+        if token is None:
+            raise Refused(_UNKNOWN_TOKEN)
+        x.token, x.bot = token, token.bot
+        if token.expires is not None and x.wall >= token.expires:
+            raise Refused(_EXPIRED_TOKEN)
+
+    def admit(self, x: Exchange) -> None:
+        """4 admit: what this bot may do; what no rule allows is refused."""
+        bot = x.policy.snapshot.bots.get(x.bot)
+        if bot is None:
+            raise Refused(Deny(403, "bot_unknown", f"There is no bot {x.bot} any more"))
+        rule = bot.allow.get(x.route.name)
+        if rule is None:
+            reason = f"Bot {x.bot} has no rule that allows route {x.route.name}"
+            raise Refused(Deny(403, "route_not_allowed", reason))
+        x.rule = rule.place
+        finder = x.policy.subjects.get(x.route.name)
+        if finder is not None:
+            body = b"".join(x.parts) if x.complete and x.received <= _REPLAY else b""
+            x.subject = finder.find(x.path, x.query, x.head.content_type, body)
+        self._store.used(x.token.id, x.address, x.wall)
+
+    def reserve(self, x: Exchange) -> Hold | Awaitable[Hold]:
+        """5 reserve: all limits in one step, before a key is touched or a byte is sent."""
+        if self._audit.full:
+            raise Refused(_NO_RECORD)
+        hold = self._store.reserve(x.id, x.policy.claims[x.bot], x.started)
+        if type(hold) is Hold:
+            x.hold = hold
+            return hold
+        if isinstance(hold, Deny):
+            raise Refused(hold)
+        return self._reserved(x, cast("Awaitable[Hold | Deny]", hold))
+
+    async def _reserved(self, x: Exchange, promise: Awaitable[Hold | Deny]) -> Hold:
+        future = asyncio.ensure_future(promise)
+        # The bot may leave meanwhile: what was reserved for nobody is given back at once.
+        future.add_done_callback(lambda done: self._late(x, done))
+        hold = await future
+        if isinstance(hold, Deny):
+            raise Refused(hold)
+        return hold
+
+    def _late(self, x: Exchange, done: Future[Hold | Deny]) -> None:
+        hold = None if done.cancelled() or done.exception() else done.result()
+        if isinstance(hold, Hold):
+            x.hold = hold
+            if x.over:
+                self._store.settle(hold)
+
+    def unlock(self, x: Exchange) -> Secret | Future[Secret] | None:
+        """6 unlock: the real key; one that is at hand does not suspend the journey."""
+        ref = x.route.secret
+        return self._keyring.get(ref, x.bot) if ref is not None else None
+
+    def prepare(self, x: Exchange, outgoing: Outgoing, secret: Secret | None) -> bytes:
+        """7 prepare: the token out of every place, the secret into its own, the head built."""
+        x.secret = secret
+        for place in x.route.tokens:
+            if place not in x.inject or secret is None:
+                place.remove(outgoing)
+        if secret is not None:
+            inject(outgoing, x.inject, secret)
+        return request_head(x.head, x.route, outgoing)
+
+    def connect(
+        self, x: Exchange, *, fresh: bool = False
+    ) -> ProviderConnection | Future[ProviderConnection]:
+        """Return a connection to the provider that no other secret has used, or its promise."""
+        pool = self._pools.get((x.route, x.secret)) or self._pool(x)
+        return self._upstream.dial(pool) if fresh else self._upstream.take(pool)
+
+    def _pool(self, x: Exchange) -> Pool:
+        if len(self._pools) >= _POOLS:
+            self._pools.clear()
+        label = x.secret.label if x.secret is not None else ""
+        key = PoolKey(x.route.origin, label, x.route.private, x.route.ca)
+        pool = self._pools[x.route, x.secret] = self._upstream.pool(key)
+        return pool
+
+    def send(
+        self, x: Exchange, connection: ProviderConnection, head: bytes, body: bytes | None
+    ) -> None:
+        """8 send: the head and all of the body that is at hand, in one write."""
+        x.provider_side = connection
+        x.reused = connection.reused
+        x.attempts += 1
+        if x.head.expect and not x.received:
+            x.bot_side.invite_body()
+        if body is None:
+            body = framed(x, b"".join(x.parts), x.complete)
+        connection.begin(x, head + body)
+        if not x.complete or len(body) > _REPLAY:
+            x.replayable = False
+            x.parts = []
+            x.bot_side.resume_reading()
+
+    def settle(self, x: Exchange) -> None:
+        """11 settle: give back what the exchange held, here and in the store."""
+        self._peeked -= x.peeked
+        if x.hold is not None:
+            self._store.settle(x.hold)
+
+
+def framed(x: Exchange, data: bytes, ended: bool) -> bytes:
+    """Return more of the request's body, framed as its head says."""
+    if not x.head.chunked:
+        return data
+    return (chunk(data) if data else b"") + (LAST_CHUNK if ended else b"")
+
+
+def _shown(route: Route, outgoing: Outgoing) -> tuple[bytes, tuple[Place, ...]]:
+    """Return the digest of the one token that is shown, and where the secret goes."""
+    shown = b""
+    places = route.inject
+    for place in route.tokens:
+        for candidate in place.find(outgoing):
+            if shown and candidate != shown:
+                raise Refused(_TWO_TOKENS)
+            if not shown:
+                shown = candidate
+                places = places or (place,)
+    if not shown:
+        raise Refused(_NO_TOKEN)
+    return digest(shown), places
+
+
+_UPGRADE = Deny(501, "upgrade", "This gateway does not carry upgraded connections yet")
+_NO_TOKEN = Deny(401, "no_token", "The request carries no token where this route looks for it")
+_TWO_TOKENS = Deny(401, "two_tokens", "The request carries two different tokens")
+_UNKNOWN_TOKEN = Deny(401, "unknown_token", "The token is not one of this gateway's")
+_EXPIRED_TOKEN = Deny(401, "expired_token", "The token has expired")
+_NO_MEMORY = Deny(503, "busy", "Too many request bodies are being read", repeatable=True)
+_NO_RECORD = Deny(503, "record_full", "The record cannot be written, so nothing is let through")

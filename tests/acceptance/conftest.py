@@ -1,0 +1,34 @@
+"""What the acceptance tests share: one gateway with a bot for each SDK."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import pytest
+
+from tests.support.running import Running
+
+BOTS = {
+    "openai-bot": ["openai"],
+    "anthropic-bot": ["anthropic"],
+    "old-anthropic-bot": ["anthropic"],
+    "ptb-bot": ["telegram"],
+    "telebot-bot": ["telegram"],
+    "aiogram-bot": ["telegram"],
+    "echo-bot": ["echo"],
+    "idle-bot": [],
+}
+
+
+@pytest.fixture(scope="session")
+def shared(launcher: Callable[..., Running]) -> Running:
+    """A gateway to all of the demo's providers that many tests share."""
+    return launcher(bots=BOTS, shapes=("plain", "telegram"))
+
+
+@pytest.fixture
+def house(shared: Running) -> Running:
+    """The shared gateway, whose record begins with this test."""
+    shared.since = time.time()
+    return shared
