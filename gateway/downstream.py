@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from asyncio import Transport
 from typing import TYPE_CHECKING, cast
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from gateway.door import Door
     from gateway.exchange import Exchange
 
+_EMPTY_LINES = re.compile(rb"\A(?:\r\n)+")
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _LINGER = 1024 * 1024
 _SLOWEST = 1000  # bytes a second of a request's body, over the time that silence may last
@@ -29,6 +31,7 @@ class BotConnection(asyncio.Protocol):
         "_closing",
         "_door",
         "_heading",
+        "_fresh",
         "_held",
         "_lingered",
         "_lingering",
@@ -49,6 +52,7 @@ class BotConnection(asyncio.Protocol):
         self._body: LengthBody | ChunkedBody | None = None
         self._held = b""
         self._closing = self._heading = self._lingering = self._paused = False
+        self._fresh = True
         self._lingered = 0
         self.address = ""
         self.deadline = NEVER
@@ -83,7 +87,9 @@ class BotConnection(asyncio.Protocol):
     def resume_writing(self) -> None:
         self.write_paused = False
         self.deadline = self._resting_deadline()
-        if self.exchange is not None and self.exchange.provider_side is not None:
+        if self.exchange is None:
+            self._go_on()
+        elif self.exchange.provider_side is not None:
             self.exchange.provider_side.resume_reading()
 
     def data_received(self, data: bytes) -> None:
@@ -134,10 +140,7 @@ class BotConnection(asyncio.Protocol):
             return
         if not self.write_paused:
             self.deadline = self._resting_deadline()
-        self.resume_reading()
-        if self._held:
-            data, self._held = self._held, b""
-            self._advance(data)
+        self._go_on()
 
     def cut(self, framed: bool) -> None:
         """Break the connection: the answer under way cannot be completed.
@@ -154,8 +157,16 @@ class BotConnection(asyncio.Protocol):
             self._transport.abort()
 
     def drain(self) -> None:
-        """Close now if nothing is under way, else with the answer."""
-        if self.exchange is None and not self._lingering:
+        """Close now if nothing is under way, else with the answer.
+
+        A connection that has carried nothing yet was opened for a request that is on its way:
+        it gets a moment more.
+        """
+        if self.exchange is not None or self._lingering:
+            return
+        if self._fresh:
+            self.deadline = min(self.deadline, self._door.now() + self._door.seconds.linger)
+        else:
             self._transport.close()
 
     def abort(self) -> None:
@@ -168,7 +179,7 @@ class BotConnection(asyncio.Protocol):
         if self.exchange is not None and self._body is not None and not self.write_paused:
             reason = "The request's body stopped coming"
             self._door.proxy.broken(self.exchange, Deny(408, "body_timeout", reason))
-        elif self.exchange is None and self._held and not self._lingering:
+        elif self._heading and self.exchange is None and not self.write_paused:
             self._refuse_head(Deny(408, "head_timeout", "The request's head took too long"))
         else:
             self._transport.abort()
@@ -179,22 +190,28 @@ class BotConnection(asyncio.Protocol):
         while data and not self._lingering and not self._closing:
             if self._body is not None:
                 data = self._take_body(data)
-            elif self.exchange is None:
+            elif self.exchange is None and not self.write_paused:
                 data = self._take_head(data)
             else:
                 self._hold(data)
                 return
 
+    def _go_on(self) -> None:
+        self.resume_reading()
+        if self._held:
+            data, self._held = self._held, b""
+            self._advance(data)
+
     def _hold(self, data: bytes) -> None:
-        """Keep what came before its turn: pipelined requests, or the beginning of a head."""
+        """Keep what came before its turn: requests while one is under way, or its answer stuck."""
         self._held = data
-        if self.exchange is not None and len(data) > self._door.sizes.held and not self._paused:
+        if len(data) > self._door.sizes.held and not self._paused:
             self._paused = True
             self._transport.pause_reading()
 
     def _take_head(self, data: bytes) -> bytes:
-        if data.startswith(b"\r\n"):  # RFC 9112 2.2: one empty line before a request is ignored
-            data = data[2:]
+        if data.startswith(b"\r\n"):  # RFC 9112 2.2: empty lines before a request are ignored
+            data = _EMPTY_LINES.sub(b"", data)
         end = data.find(b"\r\n\r\n")
         most = self._door.sizes.head
         if end < 0 or end + 4 > most:
@@ -225,7 +242,7 @@ class BotConnection(asyncio.Protocol):
     def _begin(self, head: RequestHead, rest: bytes) -> bytes:
         """Start the exchange of `head`, with as much of its body as came along."""
         exchange = self.exchange = self._door.exchange(self, head)
-        self._heading = False
+        self._heading = self._fresh = False
         self.deadline = NEVER
         if head.length > 0 and head.length == len(rest):  # the usual: all of it came along
             exchange.received = head.length
@@ -281,6 +298,7 @@ class BotConnection(asyncio.Protocol):
     def _refuse_head(self, deny: Deny) -> None:
         """Refuse what cannot be read as a request; where the next one starts is unknown."""
         self._held = b""
+        self._heading = False
         self._closing = True
         self.exchange = exchange = self._door.exchange(self, unread())
         self._door.proxy.refuse(exchange, deny)

@@ -67,6 +67,7 @@ class Exchange:
 
     # The provider's side, and the answer.
     journey: CoroutineType[Any, Any, None] | None = None
+    waiting: Future[Any] | None = None
     provider_side: ProviderConnection | None = None
     attempts = 0
     reused = False

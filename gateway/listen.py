@@ -60,8 +60,13 @@ class Listeners:
         self.addresses: list[tuple[str, str, int]] = []
         """(scheme, host, port) of each, the port as bound."""
 
-    async def open(self, listener: Listener, factory: Callable[[], asyncio.Protocol]) -> None:
-        """Begin to accept. Raises GatewayError where the address or certificate is unusable."""
+    async def open(
+        self, listener: Listener, factory: Callable[[], asyncio.Protocol], handshake: float
+    ) -> None:
+        """Begin to accept; a TLS handshake may take `handshake` seconds.
+
+        Raises GatewayError where the address or certificate is unusable.
+        """
         certificate = self._load(listener)
         try:
             server = await self._loop.create_server(
@@ -69,6 +74,7 @@ class Listeners:
                 listener.host,
                 listener.port,
                 ssl=certificate.context if certificate is not None else None,
+                ssl_handshake_timeout=handshake if certificate is not None else None,
                 backlog=_BACKLOG,
                 reuse_port=listener.reuse_port or None,
             )

@@ -12,7 +12,7 @@ from asyncio import Future
 from collections.abc import Callable, Coroutine
 from time import perf_counter
 from types import CoroutineType
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from gateway.audit import Audit
 from gateway.core.answer import AnswerHead, Body
@@ -20,6 +20,7 @@ from gateway.core.errors import Deny, Refused
 from gateway.core.framing import LAST_CHUNK
 from gateway.core.outgoing import answer_head, refusal
 from gateway.core.request import IDEMPOTENT
+from gateway.defects import located
 from gateway.exchange import NOWHERE, Exchange
 from gateway.metrics import Metrics
 from gateway.record import record_of
@@ -30,6 +31,8 @@ from gateway.upstream import Failure
 
 _LOG = logging.getLogger("gateway.proxy")
 _GONE = 499
+
+T = TypeVar("T")
 
 
 class Proxy:
@@ -64,14 +67,16 @@ class Proxy:
                 await hold
             secret = steps.unlock(x)  # 6
             if isinstance(secret, Future):
-                secret = await secret
+                secret = await _waited(x, secret)
             head = steps.prepare(x, outgoing, secret)  # 7
             connection = steps.connect(x)
             if isinstance(connection, Future):
-                connection = await connection
+                connection = await _waited(x, connection)
             steps.send(x, connection, head, outgoing.body)  # 8
         except Refused as refused:
             self.refuse(x, refused.deny)
+        except Exception as error:
+            self._crashed(x, error)
 
     async def _again(self, x: Exchange) -> None:
         """Steps 7 and 8 once more, on a connection that nobody has used."""
@@ -83,10 +88,12 @@ class Proxy:
             head = steps.prepare(x, outgoing, x.secret)
             connection = steps.connect(x, fresh=True)
             if isinstance(connection, Future):
-                connection = await connection
+                connection = await _waited(x, connection)
             steps.send(x, connection, head, outgoing.body)
         except Refused as refused:
             self.refuse(x, refused.deny)
+        except Exception as error:
+            self._crashed(x, error)
 
     # From the bot.
 
@@ -207,6 +214,11 @@ class Proxy:
         self._conclude(x)
         x.bot_side.done(close)
 
+    def _crashed(self, x: Exchange, error: Exception) -> None:
+        """A defect of ours: refuse, and say where it is. Its message might hold anything."""
+        _LOG.error("exchange %s: %s", x.id, located(error))
+        self.refuse(x, _DEFECT)
+
     def refusal_without_exchange(self, deny: Deny) -> bytes:
         """Return the refusal of a connection, on which no request was read."""
         self._metrics.refusal("", deny.code)
@@ -227,6 +239,9 @@ class Proxy:
         journey, x.journey = x.journey, None
         if journey is not None and not journey.cr_running:
             journey.close()
+        waiting, x.waiting = x.waiting, None
+        if waiting is not None:
+            waiting.cancel()
 
     def _conclude(self, x: Exchange) -> None:
         """11 settle and 12 record: on every path, exactly once."""
@@ -241,6 +256,15 @@ class Proxy:
         self._audit.write(record_of(x, now))
 
 
+async def _waited(x: Exchange, promise: Future[T]) -> T:
+    """Wait for `promise`, which is cancelled if the exchange ends first."""
+    x.waiting = promise
+    result = await promise
+    x.waiting = None
+    return result
+
+
+_DEFECT = Deny(500, "defect", "The gateway has a defect here; please report it", repeatable=False)
 _FAILURES = {
     "closed": Deny(502, "upstream_closed", "The provider closed the connection", repeatable=False),
     "malformed": Deny(

@@ -14,10 +14,11 @@ import aiohttp.http_parser
 from gateway.admin import Admin
 from gateway.audit import Audit
 from gateway.config import ConfigError, load
-from gateway.core.errors import Refused
+from gateway.core.errors import Deny, Refused
 from gateway.core.model import Snapshot
 from gateway.core.secret import Secret
 from gateway.deadlines import Deadlines, tick_for
+from gateway.defects import handle
 from gateway.dial import Dialler
 from gateway.door import Door
 from gateway.downstream import BotConnection
@@ -36,6 +37,7 @@ from gateway.stores.embedded import Embedded
 from gateway.upstream import Upstream
 
 _LOG = logging.getLogger("gateway")
+_STOPPING = Deny(503, "stopping", "The gateway is stopping", repeatable=False)
 
 
 class Gateway:
@@ -66,8 +68,9 @@ class Gateway:
         """Open everything. Raises Refused or OSError where something cannot be opened."""
         await self.store.start(self._tokens_changed)
         await self.admin.start(self._snapshot.settings.admin)
+        handshake = self._snapshot.deadlines.head
         for listener in self._snapshot.settings.listeners:
-            await self.listeners.open(listener, lambda: BotConnection(self.door))
+            await self.listeners.open(listener, lambda: BotConnection(self.door), handshake)
 
     async def stop(self) -> None:
         """Drain: accept no more, let what is under way end within the deadline, then cut it."""
@@ -76,9 +79,11 @@ class Gateway:
         for connection in list(self.door.inside):
             connection.drain()
         await self._emptied(self._snapshot.deadlines.drain)
+        for x in list(self.proxy.live):
+            self.proxy.broken(x, _STOPPING)
+        await self._emptied(1.0)
         for connection in list(self.door.inside):
             connection.abort()
-        await self._emptied(1.0)
         await self.upstream.stop()
         await self.keyring.stop()
         await self.store.stop()
@@ -170,6 +175,7 @@ async def _serve(
     snapshot: Snapshot, environ: Mapping[str, str], ready: Callable[[Gateway], None]
 ) -> int:
     loop = asyncio.get_running_loop()
+    loop.set_exception_handler(handle)
     stopped = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)

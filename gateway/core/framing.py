@@ -5,7 +5,12 @@ from __future__ import annotations
 import re
 
 _SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})(?:;[\t\x20-\x7e]*)?")
-_TRAILER = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[\t\x20-\x7e\x80-\xff]*")
+_TRAILER = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[\t\x20-\x7e\x80-\xff]*")
+# RFC 9110 6.5.1: what frames or routes a message, or stands in its head once, is no trailer.
+_NO_TRAILERS = frozenset(
+    b"host content-length transfer-encoding content-type content-location content-range "
+    b"user-agent etag max-forwards server".split()
+)
 _LINE = 1024
 _TRAILERS = 8192
 
@@ -108,5 +113,6 @@ class ChunkedBody:
             self.done = True
             return
         self._trailers += len(line) + 2
-        if self._trailers > _TRAILERS or not _TRAILER.fullmatch(line):
+        match = _TRAILER.fullmatch(line)
+        if match is None or self._trailers > _TRAILERS or match[1].lower() in _NO_TRAILERS:
             raise FramingError("malformed trailer")

@@ -242,8 +242,9 @@ def _expect(head: RequestHead, value: bytes) -> Deny | None:
 
 
 def _type(head: RequestHead, value: bytes) -> Deny | None:
-    if head.content_type:
+    if head.once & 1:
         return _bad("content_type", "Content-Type is given twice")
+    head.once |= 1
     head.content_type = value
     return None
 

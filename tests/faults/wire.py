@@ -1,4 +1,4 @@
-"""Raw HTTP/1.1 from both ends: a bot that hides nothing, and a provider that does what it is told."""
+"""Raw HTTP/1.1 from both ends: a bot that hides nothing, a provider that does as it is told."""
 
 from __future__ import annotations
 
@@ -243,5 +243,5 @@ async def provider(script: Script, tls: ssl.SSLContext | None = None) -> AsyncIt
 async def until(condition: Callable[[], object], seconds: float = HUNG) -> None:
     """Wait for what no event announces: another process's memory, a file, a counter."""
     async with asyncio.timeout(seconds):
-        while not condition():
+        while not condition():  # noqa: ASYNC110
             await asyncio.sleep(0.01)

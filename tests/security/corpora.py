@@ -50,7 +50,10 @@ def llhttp() -> list[Sample]:
             if "lenient" in meta and not reasons:
                 label = "lenient"
             name = f"{path.stem}: {title} #{len(samples)}"
-            samples.append(Sample(name, _bytes(source), label, log.count(" message begin")))
+            begun = log.count(" message begin")
+            if any(r.startswith("Data after") for r in reasons):  # all but a message after the last
+                begun += 1
+            samples.append(Sample(name, _bytes(source), label, begun))
     return samples
 
 

@@ -67,11 +67,12 @@ def ours(data: bytes) -> Reading:
             except FramingError:
                 reading.refusal = "framing"
                 return reading
+            taken = rest[: len(rest) - len(after)]
+            if taken and not referee.agrees(taken, body.done):
+                reading.refusal = "ambiguous"
+                return reading
             if not body.done:
                 reading.begun = data
-                return reading
-            if not referee.agrees(rest[: len(rest) - len(after)], ended=True):
-                reading.refusal = "ambiguous"
                 return reading
             rest = after
         reading.messages.append(Message(head.method, head.target, payload))

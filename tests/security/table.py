@@ -170,6 +170,7 @@ def _heads() -> dict[str, bytes]:
         "obs-text-in-name": b"X-\xe9: 1\r\n",
         "underscore": b"X_Api_Key: evil\r\n",
         "type-twice": b"Content-Type: a/b\r\nContent-Type: a/c\r\n",
+        "type-empty-twice": b"Content-Type:\r\nContent-Type: a/c\r\n",
         "user-agent-twice": b"User-Agent: a\r\nUser-Agent: b\r\n",
         "hosts": b"Host: evil\r\n",
         "hosts-agree": b"Host: a\r\n",
@@ -231,6 +232,9 @@ def _bodies() -> dict[str, bytes]:
         "trailer-fold": b"0\r\nX: y\r\n z\r\n\r\n",
         "trailer-no-colon": b"0\r\nX\r\n\r\n",
         "trailer-space-before-colon": b"0\r\nX : y\r\n\r\n",
+        "trailer-length": b"0\r\nContent-Length: 3\r\n\r\n",
+        "trailer-coding": b"0\r\nTransfer-Encoding: chunked\r\n\r\n",
+        "trailer-host": b"0\r\nHost: evil\r\n\r\n",
         "trailers-too-many": b"0\r\n" + b"X: yyyyyyyy\r\n" * 1000 + b"\r\n",
         "last-bare-lf": b"0\n\n",
     }

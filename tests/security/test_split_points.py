@@ -44,7 +44,6 @@ REQUESTS = {
     "refused-head": get() + get(b"X_A: 1\r\n"),
     "refused-name": get(b"X A: 1\r\n"),
     "refused-token": get().replace(b"Bearer", b"Basic") + get(target=b"/two"),
-    "refused-body": rq(_TE, b"5\r\nhelloX\r\n0\r\n\r\n"),
     "refused-upgrade": get(b"Connection: upgrade\r\nUpgrade: websocket\r\n") + get(target=b"/two"),
 }
 
@@ -60,7 +59,6 @@ ANSWERS = {
     "204": b"HTTP/1.1 204 No Content\r\nX-From: provider\r\n\r\n",
     "304": b'HTTP/1.1 304 Not Modified\r\nETag: "x"\r\nContent-Length: 11\r\n\r\n',
     "500-close": b"HTTP/1.1 500 Oh\r\nConnection: close\r\nContent-Length: 2\r\n\r\nno",
-    "broken-chunk": _HEAD + _TE + b"\r\n5\r\nhello\r\nxyz\r\n",
     "broken-head": b"HTTP/1.1 200 OK\r\nX A: b\r\n\r\n",
 }
 
@@ -101,7 +99,7 @@ class Provider:
             self.served[id(transport)] = whole
             for piece in self.pieces:
                 transport.feed(piece)
-            if self.pieces[-1].endswith(b"\r\nhello world") and b"Length" not in b"".join(self.pieces):
+            if b"".join(self.pieces) == ANSWERS["until-close"]:
                 transport.end()
 
 
@@ -202,3 +200,34 @@ def test_answer_split_anywhere(
             assert await play([rq(method=method)], pieces) == whole, pieces
 
     _same_records(run(scene), len(splits) + 1)
+
+
+def test_broken_chunk_of_a_request_split_anywhere(
+    run: Callable[[Scene], list[dict[str, Any]]],
+) -> None:
+    """Where the head has left before the body breaks, the provider never sees a whole request."""
+    data = rq(_TE, b"5\r\nhelloX\r\n0\r\n\r\n")
+
+    async def scene(play: Play) -> None:
+        for pieces in [[data], *_splits(data)]:
+            outcome = await play(pieces, [_OK])
+            assert [message.start for message in outcome.bot] == [(b"400",)]
+            assert outcome.closed
+            assert not any(message.whole for message in outcome.provider)
+
+    assert {record["code"] for record in run(scene)} == {"framing"}
+
+
+def test_broken_chunk_of_an_answer_split_anywhere(
+    run: Callable[[Scene], list[dict[str, Any]]],
+) -> None:
+    """What has begun cannot be refused any more: it is cut, and the bot can tell."""
+    data = _HEAD + _TE + b"\r\n5\r\nhello\r\nxyz\r\n"
+
+    async def scene(play: Play) -> None:
+        for pieces in [[data], *_splits(data)]:
+            outcome = await play([get()], pieces)
+            (answer,) = outcome.bot
+            assert answer.start == (b"502",) or (outcome.closed and not answer.whole)
+
+    assert {r["code"] for r in run(scene)} == {"upstream_malformed", "upstream_incomplete"}

@@ -68,8 +68,8 @@ def free_port() -> int:
 
 def allowing(bots: Mapping[str, Sequence[str]]) -> str:
     """Return the `bots` section in which each bot may use the routes named."""
-    lines = [f"  {bot}: {{allow: [{', '.join(routes)}]}}" for bot, routes in bots.items()]
-    return "\n".join(["bots:", *lines, ""])
+    lines = [f"  {bot}: {{allow: [{', '.join(routes)}]}}\n" for bot, routes in bots.items()]
+    return "".join(["bots:\n", *lines]) if lines else ""
 
 
 class Running:
