@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _EMPTY_LINES = re.compile(rb"\A(?:\r\n)+")
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _LINGER = 1024 * 1024
+_GRACE = 0.25
 _SLOWEST = 1000  # bytes a second of a request's body, over the time that silence may last
 
 
@@ -30,8 +31,8 @@ class BotConnection(asyncio.Protocol):
         "_body",
         "_closing",
         "_door",
-        "_heading",
         "_fresh",
+        "_heading",
         "_held",
         "_lingered",
         "_lingering",
@@ -165,7 +166,7 @@ class BotConnection(asyncio.Protocol):
         if self.exchange is not None or self._lingering:
             return
         if self._fresh:
-            self.deadline = min(self.deadline, self._door.now() + self._door.seconds.linger)
+            self.deadline = min(self.deadline, self._door.now() + _GRACE)
         else:
             self._transport.close()
 

@@ -37,6 +37,7 @@ from gateway.stores.embedded import Embedded
 from gateway.upstream import Upstream
 
 _LOG = logging.getLogger("gateway")
+_BACKLOG = 0.05  # seconds in which what the kernel queued before the signal is still accepted
 _STOPPING = Deny(503, "stopping", "The gateway is stopping", repeatable=False)
 
 
@@ -74,8 +75,9 @@ class Gateway:
 
     async def stop(self) -> None:
         """Drain: accept no more, let what is under way end within the deadline, then cut it."""
-        self.listeners.close()
         self.door.draining = True
+        await asyncio.sleep(_BACKLOG)
+        self.listeners.close()
         for connection in list(self.door.inside):
             connection.drain()
         await self._emptied(self._snapshot.deadlines.drain)

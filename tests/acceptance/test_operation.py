@@ -42,13 +42,12 @@ def test_a_mistake_in_the_configuration_is_named_with_its_place(tmp_path: Path) 
     )
     running = Running(tmp_path, {**os.environ, **ENVIRONMENT})
     running.config.write_text(text)
-    for words in (("run",), ("check",)):
-        done = running.try_cli(*words)
-        assert done.returncode == 2
-        said = done.stdout + done.stderr
-        assert re.search(r"routes\.yaml:8:14: .*secrte", said), said
-        assert re.search(r"routes\.yaml:10:19: .*opnai", said), said
-        assert ENVIRONMENT["OPENAI_KEY"] not in said
+    done = running.try_cli("run")
+    assert done.returncode == 2
+    said = done.stdout + done.stderr
+    assert re.search(r"routes\.yaml:8:14: .*secrte", said), said
+    assert re.search(r"routes\.yaml:10:19: .*opnai", said), said
+    assert ENVIRONMENT["OPENAI_KEY"] not in said
 
 
 def test_tokens_take_effect_in_a_running_gateway(running: Running, demo: DemoProcess) -> None:

@@ -143,10 +143,10 @@ async def test_running_out_of_file_descriptors(tmp_path: Path, figure: Figure) -
         async with contextlib.AsyncExitStack() as stack:
             answers = await _crowd(stack, gateway, 120)
             ready, why = await gateway.readiness(scraper)
-            during = await _knocks(gateway)
-            crowded = perf_counter() - began
+            during: Counter[str] = Counter()
+            while (crowded := perf_counter() - began) < 3.0:
+                during[await _knocks(gateway)] += 1
             lines = gateway.said.read_bytes().count(b"\n") - quiet
-            open_files = gateway.descriptors
         left = perf_counter()
         async with asyncio.timeout(5):
             while await _knocks(gateway) != "200":
@@ -156,14 +156,14 @@ async def test_running_out_of_file_descriptors(tmp_path: Path, figure: Figure) -
         recovered = perf_counter() - left
         assert gateway.process.returncode is None
     figure("24 of 120 connections", dict(answers))
-    figure("24 while full", f"ready {ready}, another gets {during}, {open_files} files open")
+    figure("24 while full", f"ready {ready}, others get {dict(during)}")
     figure("24 log lines", f"{lines} in {crowded:.1f} s")
     figure("24 recovered after", f"{recovered:.2f} s")
     assert (ready, why["not_ready"]) == (503, {"connections": "no room for more"})
     assert answers["200"] >= 4
     assert answers["503"] >= 1
     assert set(answers) <= {"200", "503", "closed", "ConnectionResetError"}
-    assert during in ("503", "closed", "ConnectionResetError")
+    assert set(during) <= {"503", "closed", "ConnectionResetError"}
     assert lines <= max(1.0, crowded)
     assert recovered <= 2.0
 
