@@ -6,14 +6,16 @@ import logging
 import os
 import sys
 from asyncio import AbstractEventLoop, TimerHandle
+from contextlib import suppress
 from queue import SimpleQueue
-from threading import Thread
+from threading import Event, Thread
 
 import msgspec
 
 _LOG = logging.getLogger("gateway.audit")
 _FLUSH = 0.05
-_BATCH = 65_536
+_BATCH = 256
+_RETRY = 0.5
 _BACKLOG = 16 * 1024 * 1024
 
 
@@ -49,21 +51,22 @@ class Record(msgspec.Struct, gc=False):
 class Audit:
     """Writes records to a file or to standard output (`-`), in order.
 
-    Lines wait in memory for at most 50 ms. Where the disk does not keep up, or refuses, they
+    Records wait in memory for at most 50 ms. Where the disk does not keep up, or refuses, they
     wait on, up to 16 MiB; `full` then asks the journey to refuse requests it could not record.
     """
 
     def __init__(self, loop: AbstractEventLoop, path: str) -> None:
         self._loop = loop
-        self._encode = msgspec.json.Encoder().encode
-        self._lines: list[bytes] = []
-        self._size = 0
+        self._encode = msgspec.json.Encoder().encode_lines
+        self._records: list[Record] = []
         self._timer: TimerHandle | None = None
         self._queue: SimpleQueue[bytes | None] = SimpleQueue()
         self._file = sys.stdout.fileno() if path == "-" else _open(path)
         self._owned = path != "-"
         self.backlog = 0
+        """Bytes handed to the writing thread and not yet written."""
         self.failing = False
+        self._retry = Event()
         self._thread = Thread(target=self._write_all, name="audit", daemon=True)
         self._thread.start()
 
@@ -74,25 +77,22 @@ class Audit:
 
     def write(self, record: Record) -> None:
         """Add one line."""
-        line = self._encode(record)
-        self._lines.append(line)
-        self._size += len(line) + 1
-        self.backlog += len(line) + 1
-        if self._size >= _BATCH:
-            self.flush()
-        elif self._timer is None:
+        self._records.append(record)
+        if self._timer is None:
             self._timer = self._loop.call_later(_FLUSH, self.flush)
+        elif len(self._records) >= _BATCH:
+            self.flush()
 
     def flush(self) -> None:
         """Hand what waits to the writing thread."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if self._lines:
-            self._lines.append(b"")
-            self._queue.put(b"\n".join(self._lines))
-            self._lines = []
-            self._size = 0
+        if self._records:
+            batch = self._encode(self._records)
+            self._records = []
+            self.backlog += len(batch)
+            self._queue.put(batch)
 
     def stop(self, seconds: float = 5.0) -> None:
         """Write what is left, waiting for at most `seconds`."""
@@ -103,14 +103,10 @@ class Audit:
             os.close(self._file)
 
     def _write_all(self) -> None:
-        while True:
-            batch = self._queue.get()
-            if batch is None:
-                return
+        while (batch := self._queue.get()) is not None:
             self._write(batch)
-            self._loop.call_soon_threadsafe(self._written, len(batch)) if not (
-                self._loop.is_closed()
-            ) else None
+            with suppress(RuntimeError):  # the loop is closed: nobody counts any more
+                self._loop.call_soon_threadsafe(self._written, len(batch))
 
     def _write(self, batch: bytes) -> None:
         left = memoryview(batch)
@@ -122,16 +118,10 @@ class Audit:
                 if not self.failing:
                     _LOG.error("the record cannot be written: %s", error.strerror)
                 self.failing = True
-                _pause()
+                self._retry.wait(_RETRY)
 
     def _written(self, size: int) -> None:
         self.backlog -= size
-
-
-def _pause() -> None:
-    from threading import Event
-
-    Event().wait(0.5)
 
 
 def _open(path: str) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from enum import Enum
-from itertools import islice
 
 from gateway.core.headers import (
     CODING,
@@ -20,6 +19,7 @@ from gateway.core.headers import (
 
 _TEXT = bytes([9, 10, 13, *range(0x20, 0x7F), *range(0x80, 0x100)])
 _STATUS = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9]{2})(?: ([\t\x20-\x7e\x80-\xff]*))?")
+_MOST = 512
 _BODILESS = frozenset({204, 304})
 
 
@@ -75,6 +75,8 @@ def read_answer(head: bytes, kinds: HeaderKinds, method: bytes) -> AnswerHead | 
     lines = head[:-4].split(b"\r\n")
     if not len(lines) + 1 == head.count(b"\n") == head.count(b"\r"):
         return "bare CR or LF in the head"
+    if len(lines) > _MOST:
+        return "too many header lines"
     start = _STATUS.fullmatch(lines[0])
     if start is None:
         return "malformed status line"
@@ -84,23 +86,23 @@ def read_answer(head: bytes, kinds: HeaderKinds, method: bytes) -> AnswerHead | 
 
 
 def _fields(answer: AnswerHead, lines: list[bytes], kinds: HeaderKinds) -> str | None:
-    keep, plain = answer.lines, kinds.plain
-    for line in islice(lines, 1, None):
-        if line in plain:
-            keep.append(line)
-            continue
+    del lines[0]
+    plain = kinds.plain
+    for line in [line for line in lines if line not in plain]:
         name, colon, value = line.partition(b":")
         kind = kinds[name]
         if not colon or kind == INVALID:
             return "malformed header line"
-        if kind in _KEPT:
-            keep.append(line)
         if kind == KEEP:
             kinds.remember(line)
-        elif kind != DROP:
+            continue
+        if kind != ID:
+            lines.remove(line)
+        if kind != DROP:
             wrong = _SPECIAL[kind](answer, value.strip(b" \t"))
             if wrong is not None:
                 return wrong
+    answer.lines = lines
     if answer.chunked and answer.length >= 0:
         return "Content-Length and Transfer-Encoding together"
     if answer.named:
@@ -133,7 +135,6 @@ def _named(answer: AnswerHead, value: bytes) -> str | None:
 
 
 _SPECIAL = {LENGTH: _length, CODING: _coding, ID: _id, CONNECTION: _named}
-_KEPT = frozenset({KEEP, ID})
 
 
 def _connection(answer: AnswerHead, named: list[bytes]) -> None:

@@ -13,7 +13,9 @@ from tests.faults.conftest import Figure
 from tests.faults.gateways import TOKEN, apart, inside
 from tests.faults.wire import BotWire, ProviderWire, bot, provider, request
 
-_STREAM = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+_STREAM = (
+    b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+)
 _EVENT = b"data: {}\n\n"
 _CHUNK = b"%x\r\n%b\r\n" % (len(_EVENT), _EVENT)
 

@@ -10,7 +10,7 @@ import pytest
 
 from tests.faults.conftest import Figure
 from tests.faults.gateways import TOKEN, apart
-from tests.faults.wire import Answer, BotWire, ProviderWire, bot, provider, request
+from tests.faults.wire import Answer, ProviderWire, bot, provider, request
 
 _HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
 _EVENT = b"data: x\n\n"
@@ -38,9 +38,7 @@ async def test_open_streams_end_and_the_exit_is_clean(tmp_path: Path, figure: Fi
     ):
         async with asyncio.TaskGroup() as group:
             begun = asyncio.Semaphore(0)
-            streams = [
-                group.create_task(_stream(gateway.port, begun)) for _ in range(_STREAMS)
-            ]
+            streams = [group.create_task(_stream(gateway.port, begun)) for _ in range(_STREAMS)]
             for _ in streams:
                 await begun.acquire()
             gateway.terminate()
@@ -85,9 +83,7 @@ async def test_streams_beyond_the_limit_are_cut_cleanly(tmp_path: Path, figure: 
     ):
         async with asyncio.TaskGroup() as group:
             begun = asyncio.Semaphore(0)
-            streams = [
-                group.create_task(_stream(gateway.port, begun)) for _ in range(_STREAMS)
-            ]
+            streams = [group.create_task(_stream(gateway.port, begun)) for _ in range(_STREAMS)]
             for _ in streams:
                 await begun.acquire()
             gateway.terminate()

@@ -104,7 +104,7 @@ async def _run(streams: int, each: int, rounds: int, folder: Path, figure: Figur
     ):
         load = _Load(gateway.port)
         await load.stream(0, 1)
-        before = gateway.rss
+        before = settled = gateway.rss
         began = perf_counter()
         for turn in range(rounds):
             async with asyncio.TaskGroup() as group:

@@ -14,7 +14,7 @@ import pytest
 
 from tests.faults.conftest import Figure
 from tests.faults.gateways import TOKEN, Apart, apart
-from tests.faults.wire import BotWire, ProviderWire, bot, provider, request, until
+from tests.faults.wire import BotWire, ProviderWire, bot, provider, request, until, until_told
 
 _HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
 _EVENT = b'data: {"choices":[{"delta":{"content":"hello"}}]}\n\n'
@@ -130,6 +130,14 @@ async def _knocks(gateway: Apart) -> str:
         return type(error).__name__
 
 
+async def _is_served(gateway: Apart) -> bool:
+    return await _knocks(gateway) == "200"
+
+
+async def _is_ready(gateway: Apart, session: aiohttp.ClientSession) -> bool:
+    return (await gateway.readiness(session))[0] == 200
+
+
 async def test_running_out_of_file_descriptors(tmp_path: Path, figure: Figure) -> None:
     """Row 24: 120 connections, 64 file descriptors."""
     async with (
@@ -148,11 +156,8 @@ async def test_running_out_of_file_descriptors(tmp_path: Path, figure: Figure) -
                 during[await _knocks(gateway)] += 1
             lines = gateway.said.read_bytes().count(b"\n") - quiet
         left = perf_counter()
-        async with asyncio.timeout(5):
-            while await _knocks(gateway) != "200":
-                await asyncio.sleep(0.02)
-            while (await gateway.readiness(scraper))[0] != 200:
-                await asyncio.sleep(0.02)
+        await until_told(lambda: _is_served(gateway))
+        await until_told(lambda: _is_ready(gateway, scraper))
         recovered = perf_counter() - left
         assert gateway.process.returncode is None
     figure("24 of 120 connections", dict(answers))
@@ -194,6 +199,4 @@ async def test_its_own_cap_is_kept_and_explained(tmp_path: Path, figure: Figure)
                 answers = await _crowd(stack, gateway, 30)
             figure(f"24 above {limit}: 10", dict(answers))
             assert answers == {"200": 10, status: 20}
-            async with asyncio.timeout(5):
-                while await _knocks(gateway) != "200":
-                    await asyncio.sleep(0.02)
+            await until_told(lambda: _is_served(gateway))

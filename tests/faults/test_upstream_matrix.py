@@ -194,9 +194,7 @@ async def _next_is_unharmed(gateway: Inside, wire: BotWire, answer: Answer) -> N
 
 
 @pytest.mark.parametrize("closing", [False, True], ids=["open", "closed at once"])
-async def test_early_413_arrives_while_the_bot_still_uploads(
-    closing: bool, tmp_path: Path
-) -> None:
+async def test_early_413_arrives_while_the_bot_still_uploads(closing: bool, tmp_path: Path) -> None:
     async def script(wire: ProviderWire) -> None:
         await wire.head()
         await wire.send(_RAW_413)

@@ -245,3 +245,10 @@ async def until(condition: Callable[[], object], seconds: float = HUNG) -> None:
     async with asyncio.timeout(seconds):
         while not condition():  # noqa: ASYNC110
             await asyncio.sleep(0.01)
+
+
+async def until_told(ask: Callable[[], Awaitable[object]], seconds: float = HUNG) -> None:
+    """Like `until`, for what must be asked for over the network."""
+    async with asyncio.timeout(seconds):
+        while not await ask():  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
