@@ -17,6 +17,8 @@ from gateway.policy import Policy
 from gateway.proxy import Proxy
 
 _RESERVED = 32
+"""Files that are no bot's and no provider's connection; a bot's may need one to a provider."""
+_LINGERING = 8
 
 
 class Door:
@@ -42,13 +44,22 @@ class Door:
         self.policy = policy
         self.seconds = policy.snapshot.deadlines
         self.sizes = policy.snapshot.sizes
-        self._most = min(policy.snapshot.connections.total, _room())
+        files = _files()
+        self._most = min(policy.snapshot.connections.total, max(4, (files - _RESERVED) // 2))
+        # Whoever is turned away lingers, but never on the files that those inside may need.
+        spare = files - _RESERVED - 2 * self._most
+        self._most_in_all = self._most + max(_LINGERING, min(spare, 1024))
         self._most_per_address = policy.snapshot.connections.per_address
 
     @property
     def is_full(self) -> bool:
         """Whether the next connection is turned away."""
         return len(self.inside) >= self._most
+
+    @property
+    def is_crowded(self) -> bool:
+        """Whether whoever is turned away cannot be given the time to read why."""
+        return len(self.inside) > self._most_in_all
 
     def enter(self, connection: BotConnection) -> Deny | None:
         """Note a new connection; a `Deny` where there are too many."""
@@ -88,9 +99,7 @@ class Door:
         )
 
 
-def _room() -> int:
-    """Return how many bots' connections fit: each may need one to a provider too."""
+def _files() -> int:
+    """Return how many files and sockets this process may open."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft == resource.RLIM_INFINITY:
-        return 1_000_000
-    return max(4, (soft - _RESERVED) // 2)
+    return 2_000_000 if soft == resource.RLIM_INFINITY else soft

@@ -308,7 +308,11 @@ class BotConnection(asyncio.Protocol):
 
     def _turn_away(self, deny: Deny) -> None:
         self._transport.write(self._door.proxy.refusal_without_exchange(deny))
-        self._linger()
+        if self._door.is_crowded:
+            self._closing = True
+            self._transport.close()
+        else:
+            self._linger()
 
     def _linger(self) -> None:
         """Close so that the answer arrives: an early close would reset what is in flight."""

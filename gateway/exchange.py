@@ -16,10 +16,9 @@ if TYPE_CHECKING:
     from gateway.core.request import RequestHead
     from gateway.core.secret import Secret
     from gateway.core.tap import Tap
-    from gateway.downstream import BotConnection
     from gateway.policy import Policy
+    from gateway.sides import BotSide, ProviderSide
     from gateway.stores import Hold
-    from gateway.upstream import ProviderConnection
 
 
 NOWHERE = Route(
@@ -68,7 +67,7 @@ class Exchange:
     # The provider's side, and the answer.
     journey: CoroutineType[Any, Any, None] | None = None
     waiting: Future[Any] | None = None
-    provider_side: ProviderConnection | None = None
+    provider_side: ProviderSide | None = None
     attempts = 0
     reused = False
     answer: AnswerHead | None = None
@@ -87,7 +86,7 @@ class Exchange:
         name: str,
         policy: Policy,
         head: RequestHead,
-        bot_side: BotConnection,
+        bot_side: BotSide,
         started: float,
         wall: float,
     ) -> None:

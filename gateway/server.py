@@ -28,13 +28,13 @@ from gateway.listen import Listeners
 from gateway.memory import tune
 from gateway.metrics import Metrics
 from gateway.policy import Policy
+from gateway.pool import Pool
 from gateway.proxy import Proxy
 from gateway.sources import Source
 from gateway.sources.env import Env
 from gateway.sources.file import File
 from gateway.steps import Steps
 from gateway.stores.embedded import Embedded
-from gateway.upstream import Upstream
 
 _LOG = logging.getLogger("gateway")
 _BACKLOG = 0.05  # seconds in which what the kernel queued before the signal is still accepted
@@ -53,13 +53,11 @@ class Gateway:
         self.audit = Audit(loop, settings.audit)
         self.store = Embedded(Path(settings.state))
         deadlines = Deadlines(loop, tick_for(_shortest(snapshot)))
-        self.upstream = Upstream(
-            loop, Dialler(loop), deadlines, seconds, snapshot.connections.pooled
-        )
+        self.pool = Pool(loop, Dialler(loop), deadlines, seconds, snapshot.connections.pooled)
         self.keyring = Keyring(loop, _sources(snapshot, environ), seconds.secret, self._rotated)
-        steps = Steps(loop, self.store, self.keyring, self.upstream, self.audit)
+        steps = Steps(loop, self.store, self.keyring, self.pool, self.audit)
         self.proxy = Proxy(steps, self.metrics, self.audit)
-        self.upstream.proxy = self.proxy
+        self.pool.carrier = self.proxy
         self.door = Door(loop, self.proxy, self.policy, deadlines)
         self.listeners = Listeners(loop)
         self.admin = Admin(self.metrics, self._checks())
@@ -86,7 +84,7 @@ class Gateway:
         await self._emptied(1.0)
         for connection in list(self.door.inside):
             connection.abort()
-        await self.upstream.stop()
+        await self.pool.stop()
         await self.keyring.stop()
         await self.store.stop()
         await self.admin.stop()
@@ -100,7 +98,7 @@ class Gateway:
             _LOG.warning("%d connections did not end in time", len(self.door.inside))
 
     def _rotated(self, old: Secret) -> None:
-        self.upstream.close_secret(old.label)
+        self.pool.close_secret(old.label)
 
     def _tokens_changed(self) -> None:
         """Cut what a revoked token still carries."""
@@ -124,12 +122,12 @@ class Gateway:
 
     def _measure(self) -> None:
         self.metrics.gauges.update(
-            upstream_idle=lambda: self.upstream.idle,
-            upstream_busy=lambda: self.upstream.busy,
+            upstream_idle=lambda: self.pool.idle,
+            upstream_busy=lambda: self.pool.busy,
             bot_connections=lambda: len(self.door.inside),
             open_exchanges=lambda: len(self.proxy.live),
             audit_backlog=lambda: self.audit.backlog,
-            unsolicited=lambda: self.upstream.unsolicited_total,
+            unsolicited=lambda: self.pool.unsolicited_total,
         )
 
 

@@ -18,11 +18,12 @@ from gateway.core.secret import Secret
 from gateway.core.tokens import digest
 from gateway.exchange import Exchange
 from gateway.keyring import Keyring
+from gateway.pool import Lane, LaneKey, Pool
 from gateway.stores import Hold, Store
-from gateway.upstream import Pool, PoolKey, ProviderConnection, Upstream
+from gateway.upstream import ProviderConnection
 
 _REPLAY = 65_536
-_POOLS = 1024
+_LANES = 1024
 
 
 class Steps:
@@ -33,15 +34,15 @@ class Steps:
         loop: AbstractEventLoop,
         store: Store,
         keyring: Keyring,
-        upstream: Upstream,
+        pool: Pool,
         audit: Audit,
     ) -> None:
         self._loop = loop
         self._store = store
         self._keyring = keyring
-        self._upstream = upstream
+        self._pool = pool
         self._audit = audit
-        self._pools: dict[tuple[Route, Secret | None], Pool] = {}
+        self._lanes: dict[tuple[Route, Secret | None], Lane] = {}
         self._peeked = 0
 
     def route(self, x: Exchange) -> Outgoing:
@@ -63,7 +64,7 @@ class Steps:
         head = x.head
         lines = head.lines.copy()
         if not x.route.compression:
-            lines = unencoded(head, lines)
+            lines = unencoded(lines)
         return Outgoing(x.path, x.query, head.credentials, lines, head.content_type)
 
     async def body(self, x: Exchange) -> bytes:
@@ -178,16 +179,16 @@ class Steps:
         self, x: Exchange, *, fresh: bool = False
     ) -> ProviderConnection | Future[ProviderConnection]:
         """Return a connection to the provider that no other secret has used, or its promise."""
-        pool = self._pools.get((x.route, x.secret)) or self._pool(x)
-        return self._upstream.dial(pool) if fresh else self._upstream.take(pool)
+        lane = self._lanes.get((x.route, x.secret)) or self._lane(x)
+        return self._pool.dial(lane) if fresh else self._pool.take(lane)
 
-    def _pool(self, x: Exchange) -> Pool:
-        if len(self._pools) >= _POOLS:
-            self._pools.clear()
+    def _lane(self, x: Exchange) -> Lane:
+        if len(self._lanes) >= _LANES:
+            self._lanes.clear()
         label = x.secret.label if x.secret is not None else ""
-        key = PoolKey(x.route.origin, label, x.route.private, x.route.ca)
-        pool = self._pools[x.route, x.secret] = self._upstream.pool(key)
-        return pool
+        key = LaneKey(x.route.origin, label, x.route.private, x.route.ca)
+        lane = self._lanes[x.route, x.secret] = self._pool.lane(key)
+        return lane
 
     def send(
         self, x: Exchange, connection: ProviderConnection, head: bytes, body: bytes | None

@@ -1,53 +1,25 @@
-"""Connections to providers: dialled with care, kept for one secret each, never reused in doubt."""
+"""One connection to a provider: a request put on the wire, its answer taken off and judged."""
 
 from __future__ import annotations
 
 import asyncio
 import select
-from asyncio import AbstractEventLoop, Future, Transport
-from collections import OrderedDict, deque
+from asyncio import Transport
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
 from gateway.core.answer import AnswerHead, Body, read_answer
 from gateway.core.dechunk import Dechunker
-from gateway.core.errors import Refused
 from gateway.core.framing import FramingError
-from gateway.core.headers import HeaderKinds, answer_kinds
-from gateway.core.model import Origin
-from gateway.deadlines import NEVER, Deadlines
-from gateway.dial import Dialler
+from gateway.deadlines import NEVER
 
 if TYPE_CHECKING:
-    from gateway.core.model import Deadlines as Seconds
     from gateway.exchange import Exchange
-    from gateway.proxy import Proxy
+    from gateway.pool import Lane, Pool
 
 _INTERIM = 32
 _HEAD = 65_536
 _START = b"HTTP/1."
-_POOLS = 256
-
-
-@dataclass(frozen=True, slots=True)
-class PoolKey:
-    """What two requests must share to share a connection: never two secrets."""
-
-    origin: Origin
-    secret: str
-    """The secret's reference and version, never its value; empty for none."""
-    private: bool
-    ca: str | None
-
-
-class Pool:
-    """The idle connections of one key, newest last."""
-
-    __slots__ = ("idle", "key")
-
-    def __init__(self, key: PoolKey) -> None:
-        self.key = key
-        self.idle: deque[ProviderConnection] = deque()
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +30,22 @@ class Failure:
     detail: str
     answered: bool = False
     """Whether any byte of an answer came."""
+
+
+class Carrier(Protocol):
+    """Who is told of an answer: the journey."""
+
+    def answer(self, x: Exchange, answer: AnswerHead) -> bool:
+        """Take a head; False where the connection is to be dropped with its answer."""
+        ...
+
+    def relay(self, x: Exchange, data: bytes, ended: bool) -> None:
+        """Take more of the body."""
+        ...
+
+    def fail(self, x: Exchange, failure: Failure) -> None:
+        """Take note that no (more) answer will come."""
+        ...
 
 
 class ProviderConnection(asyncio.Protocol):
@@ -71,17 +59,17 @@ class ProviderConnection(asyncio.Protocol):
         "_last",
         "_left",
         "_poll",
+        "_pool",
         "_transport",
-        "_upstream",
         "deadline",
         "exchange",
-        "pool",
+        "lane",
         "reused",
     )
 
-    def __init__(self, upstream: Upstream, pool: Pool) -> None:
-        self._upstream = upstream
-        self.pool = pool
+    def __init__(self, pool: Pool, lane: Lane) -> None:
+        self._pool = pool
+        self.lane = lane
         self.exchange: Exchange | None = None
         self.reused = False
         self.deadline = NEVER
@@ -98,15 +86,15 @@ class ProviderConnection(asyncio.Protocol):
         self._transport = cast("Transport", transport)  # uvloop's is not a subclass
         self._poll = select.poll()
         self._poll.register(self._transport.get_extra_info("socket").fileno(), select.POLLIN)
-        self._upstream.opened(self)
+        self._pool.opened(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._upstream.lost(self)
+        self._pool.lost(self)
         exchange, self.exchange = self.exchange, None
         if exchange is None:
             return
         if self._body is Body.CLOSE and exc is None:
-            self._upstream.proxy.relay(exchange, b"", ended=True)
+            self._pool.carrier.relay(exchange, b"", ended=True)
         else:
             self._fail(exchange, "closed", "the provider closed the connection")
 
@@ -121,13 +109,13 @@ class ProviderConnection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         exchange = self.exchange
         if exchange is None:
-            self._upstream.unsolicited(self)
+            self._pool.unsolicited(self)
             return
         if self._body is None:
             data = self._take_head(exchange, data)
             if self._body is None or self.exchange is not exchange:
                 return
-        self.deadline = self._upstream.now() + self._upstream.seconds.stream
+        self.deadline = self._pool.now() + self._pool.seconds.stream
         try:
             self._take_body(exchange, data)
         except FramingError as error:
@@ -150,7 +138,7 @@ class ProviderConnection(asyncio.Protocol):
     def send(self, data: bytes) -> None:
         """Send more of the request's body, framed already."""
         if self._body is None:
-            self.deadline = self._upstream.now() + self._upstream.seconds.first_byte
+            self.deadline = self._pool.now() + self._pool.seconds.first_byte
         self._transport.write(data)
 
     def abandon(self) -> None:
@@ -169,7 +157,7 @@ class ProviderConnection(asyncio.Protocol):
 
     def resume_reading(self) -> None:
         """Read on."""
-        self.deadline = self._upstream.now() + self._upstream.seconds.stream
+        self.deadline = self._pool.now() + self._pool.seconds.stream
         self._transport.resume_reading()
 
     def is_usable(self) -> bool:
@@ -181,7 +169,7 @@ class ProviderConnection(asyncio.Protocol):
         self.deadline = NEVER
         exchange, self.exchange = self.exchange, None
         if exchange is None:
-            self._upstream.expired(self)
+            self._pool.expired(self)
             return
         self._transport.abort()
         if self._body is None:
@@ -191,7 +179,7 @@ class ProviderConnection(asyncio.Protocol):
 
     def _fail(self, exchange: Exchange, kind: str, detail: str) -> None:
         answered = self._body is not None or bool(self._buffer) or self._interim > 0
-        self._upstream.proxy.fail(exchange, Failure(kind, detail, answered))
+        self._pool.carrier.fail(exchange, Failure(kind, detail, answered))
 
     # The answer.
 
@@ -207,7 +195,7 @@ class ProviderConnection(asyncio.Protocol):
                 elif not _START.startswith(data[: len(_START)]):
                     self._reject(exchange, "this is not HTTP/1")
                 return b""
-            answer = read_answer(data[: end + 4], self._upstream.kinds, exchange.head.method)
+            answer = read_answer(data[: end + 4], self._pool.kinds, exchange.head.method)
             data = data[end + 4 :]
             if isinstance(answer, str):
                 self._buffer = b"?"
@@ -235,7 +223,7 @@ class ProviderConnection(asyncio.Protocol):
             if self._dechunker is None:
                 self._dechunker = Dechunker()
             self._dechunker.start()
-        if not self._upstream.proxy.answer(exchange, answer):
+        if not self._pool.carrier.answer(exchange, answer):
             self.abandon()
 
     def _take_body(self, exchange: Exchange, data: bytes) -> None:
@@ -257,7 +245,7 @@ class ProviderConnection(asyncio.Protocol):
             payload, ended, excess = data, False, False
         if ended:
             self._release(exchange, excess)
-        self._upstream.proxy.relay(exchange, payload, ended)
+        self._pool.carrier.relay(exchange, payload, ended)
 
     def _release(self, exchange: Exchange, excess: bool) -> None:
         """The answer is whole: keep the connection if nothing about it is in doubt."""
@@ -265,147 +253,9 @@ class ProviderConnection(asyncio.Protocol):
         self._body = None
         exchange.provider_side = None
         if excess:
-            self._upstream.unsolicited(self)
+            self._pool.unsolicited(self)
         elif self._last or not exchange.complete or self._transport.is_closing():
             self._transport.close()
         else:
             self._transport.resume_reading()
-            self._upstream.keep(self)
-
-
-class Upstream:
-    """All connections to providers: the pool, and who may use which."""
-
-    def __init__(
-        self,
-        loop: AbstractEventLoop,
-        dialler: Dialler,
-        deadlines: Deadlines,
-        seconds: Seconds,
-        most_idle: int,
-    ) -> None:
-        self.proxy: Proxy
-        self.kinds: HeaderKinds = answer_kinds()
-        self.now = loop.time
-        self.seconds = seconds
-        self.unsolicited_total = 0
-        self._loop = loop
-        self._dialler = dialler
-        self._deadlines = deadlines
-        self._most_idle = most_idle
-        self._all: set[ProviderConnection] = set()
-        self._pools: dict[PoolKey, Pool] = {}
-        self._oldest: OrderedDict[ProviderConnection, None] = OrderedDict()
-        self._dials: set[asyncio.Task[None]] = set()
-
-    @property
-    def idle(self) -> int:
-        """How many connections wait in the pool."""
-        return len(self._oldest)
-
-    @property
-    def busy(self) -> int:
-        """How many connections carry an exchange."""
-        return len(self._all) - len(self._oldest)
-
-    def pool(self, key: PoolKey) -> Pool:
-        """Return the pool of `key`. Whoever asks often keeps it."""
-        pool = self._pools.get(key)
-        if pool is None:
-            if len(self._pools) >= _POOLS:
-                self._pools = {k: p for k, p in self._pools.items() if p.idle}
-            pool = self._pools[key] = Pool(key)
-        return pool
-
-    def take(self, pool: Pool) -> ProviderConnection | Future[ProviderConnection]:
-        """Return a pooled connection that is open and silent, or the promise of a new one.
-
-        The future fails with GatewayError (502, 504). It is bounded by the connect deadline.
-        """
-        idle = pool.idle
-        while idle:
-            connection = idle.pop()
-            del self._oldest[connection]
-            connection.deadline = NEVER
-            if connection.is_usable():
-                connection.reused = True
-                return connection
-            connection.abandon()
-        return self.dial(pool)
-
-    def dial(self, pool: Pool) -> Future[ProviderConnection]:
-        """Return the promise of a fresh connection."""
-        promise: Future[ProviderConnection] = self._loop.create_future()
-        task = self._loop.create_task(self._dial(pool, promise), name=f"dial {pool.key.origin}")
-        self._dials.add(task)
-        task.add_done_callback(self._dials.discard)
-        return promise
-
-    async def _dial(self, pool: Pool, promise: Future[ProviderConnection]) -> None:
-        key = pool.key
-        try:
-            connection = await self._dialler.dial(
-                lambda: ProviderConnection(self, pool),
-                key.origin,
-                key.private,
-                key.ca,
-                self.seconds.connect,
-            )
-        except Refused as refused:
-            if not promise.done():
-                promise.set_exception(refused)
-            return
-        if promise.done():  # the bot left meanwhile
-            self.keep(connection)
-        else:
-            promise.set_result(connection)
-
-    def keep(self, connection: ProviderConnection) -> None:
-        """Put a connection that carries nothing into the pool; the oldest one may have to go."""
-        connection.deadline = self.now() + self.seconds.pool
-        connection.pool.idle.append(connection)
-        self._oldest[connection] = None
-        if len(self._oldest) > self._most_idle:
-            oldest = next(iter(self._oldest))
-            self._forget_idle(oldest)
-            oldest.close()
-
-    def close_secret(self, secret: str) -> None:
-        """Close the idle connections of one secret version."""
-        for connection in [c for c in self._oldest if c.pool.key.secret == secret]:
-            self._forget_idle(connection)
-            connection.close()
-
-    def opened(self, connection: ProviderConnection) -> None:
-        """Note a new connection."""
-        self._all.add(connection)
-        self._deadlines.watch(connection)
-
-    def lost(self, connection: ProviderConnection) -> None:
-        """Note that a connection is gone."""
-        self._all.discard(connection)
-        self._deadlines.forget(connection)
-        self._forget_idle(connection)
-
-    def expired(self, connection: ProviderConnection) -> None:
-        """Close a connection that has waited in the pool for too long."""
-        self._forget_idle(connection)
-        connection.close()
-
-    def unsolicited(self, connection: ProviderConnection) -> None:
-        """Drop a connection that sent what nobody asked for: it must not answer anyone."""
-        self.unsolicited_total += 1
-        self._forget_idle(connection)
-        connection.abandon()
-
-    def _forget_idle(self, connection: ProviderConnection) -> None:
-        if connection in self._oldest:
-            del self._oldest[connection]
-            connection.pool.idle.remove(connection)
-
-    async def stop(self) -> None:
-        """Close everything."""
-        for task in list(self._dials):
-            task.cancel()
-        for connection in list(self._all):
-            connection.abandon()
+            self._pool.keep(self)

@@ -5,9 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-KEEP, DROP, HOST, LENGTH, CODING, CONNECTION, EXPECT, UPGRADE, CREDENTIAL, TYPE, ENCODING, ID = (
-    range(12)
-)
+KEEP, DROP, HOST, LENGTH, CODING, CONNECTION, EXPECT, UPGRADE, CREDENTIAL, TYPE, ID = range(11)
 INVALID = -1
 
 _NAME = re.compile(rb"[!#$%&'*+\-.^`|~0-9A-Za-z]+")  # RFC 9110 5.1's token, but for `_`
@@ -47,7 +45,6 @@ _REQUEST = {
     b"expect": EXPECT,
     b"upgrade": UPGRADE,
     b"content-type": TYPE,
-    b"accept-encoding": ENCODING,
 }
 
 # `Via` stays: discord.py tells a real 429 by it. `Alt-Svc` would lead the bot past the gateway.

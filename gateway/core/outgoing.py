@@ -38,12 +38,10 @@ def _framing(head: RequestHead, body: bytes | None) -> bytes:
     return b"Content-Length: %d\r\n\r\n" % length if length >= 0 else b"\r\n"
 
 
-def unencoded(head: RequestHead, lines: list[bytes]) -> list[bytes]:
+def unencoded(lines: list[bytes]) -> list[bytes]:
     """Return `lines` asking for an answer without compression, so that it can be read."""
-    if head.encoding < 0:
-        return [*lines, _IDENTITY]
-    lines[head.encoding] = _IDENTITY
-    return lines
+    others = [line for line in lines if line[:16].lower() != b"accept-encoding:"]
+    return [*others, _IDENTITY]
 
 
 def answer_head(

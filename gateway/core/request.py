@@ -17,7 +17,6 @@ from gateway.core.headers import (
     CONNECTION,
     CREDENTIAL,
     DROP,
-    ENCODING,
     EXPECT,
     HOST,
     INVALID,
@@ -67,7 +66,6 @@ class RequestHead:
         "close",
         "content_type",
         "credentials",
-        "encoding",
         "expect",
         "host",
         "http10",
@@ -102,8 +100,6 @@ class RequestHead:
         self.content_type = b""
         self.once = 0
         """Bits for the headers of `ONCE` that were seen."""
-        self.encoding = -1
-        """Index in `lines` of Accept-Encoding, -1 where there is none."""
         self.learnt = Learnt()
         self.credentials: list[tuple[bytes, bytes]] = []
         self.lines: list[bytes] = []
@@ -256,11 +252,6 @@ def _upgrade(head: RequestHead, value: bytes) -> Deny | None:
     return None
 
 
-def _encoding(head: RequestHead, value: bytes) -> Deny | None:
-    head.encoding = len(head.lines)
-    return None
-
-
 def _named(head: RequestHead, value: bytes) -> Deny | None:
     head.named += [token.strip(b" \t").lower() for token in value.split(b",")]
     return None
@@ -281,8 +272,8 @@ def _once(kind: int) -> _Special:
 _Special = Callable[[RequestHead, bytes], Deny | None]
 _SPECIAL: dict[int, _Special] = {kind: _once(kind) for kind in ONCE}
 _SPECIAL |= {HOST: _host, LENGTH: _length, CODING: _coding, EXPECT: _expect, TYPE: _type}
-_SPECIAL |= {UPGRADE: _upgrade, ENCODING: _encoding, CONNECTION: _named}
-_KEPT = frozenset({KEEP, TYPE, ENCODING, *ONCE})
+_SPECIAL |= {UPGRADE: _upgrade, CONNECTION: _named}
+_KEPT = frozenset({KEEP, TYPE, *ONCE})
 
 
 def _connection(head: RequestHead, named: list[bytes]) -> RequestHead:
@@ -293,7 +284,4 @@ def _connection(head: RequestHead, named: list[bytes]) -> RequestHead:
     others = [name for name in named if name not in (b"close", b"keep-alive", b"upgrade")]
     if others:
         head.lines = without(head.lines, others)
-        head.encoding = next(
-            (i for i, x in enumerate(head.lines) if x[:16].lower() == b"accept-encoding:"), -1
-        )
     return head

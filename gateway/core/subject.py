@@ -53,7 +53,7 @@ class SubjectFinder:
         assert self._json is not None
         try:
             seen = self._json.decode(body)
-        except (msgspec.DecodeError, RecursionError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return ""
         for name in self._names:
             value = getattr(seen, name)

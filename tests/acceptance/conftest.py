@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
+from telebot import apihelper
 
 from tests.support.running import Running
 
@@ -32,3 +33,12 @@ def house(shared: Running) -> Running:
     """The shared gateway, whose record begins with this test."""
     shared.since = time.time()
     return shared
+
+
+@pytest.fixture
+def telebot_global(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Undo what the pasted lines set for the whole process, and close what it keeps open."""
+    monkeypatch.setattr(apihelper, "API_URL", None)
+    monkeypatch.setattr(apihelper, "FILE_URL", None)
+    yield
+    apihelper._get_req_session().close()  # type: ignore[no-untyped-call]

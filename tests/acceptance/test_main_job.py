@@ -7,12 +7,13 @@ import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import anthropic
 import openai
 import pytest
-from telebot import apihelper
 
+from gateway.core.sdks import lines
 from gateway.demo.process import DemoProcess
 from tests.support import sdk
 from tests.support.running import Running
@@ -23,31 +24,20 @@ MESSAGES = [{"role": "user", "content": "Hello there"}]
 
 
 @pytest.fixture
-def openai_client(house: Running) -> Iterator[openai.OpenAI]:
+def openai_client(house: Running) -> Iterator[Any]:
     base, token = house.base("openai"), house.token("openai-bot")
     with sdk.build("openai", "openai", base, token) as client:
         yield client
 
 
 @pytest.fixture
-def anthropic_client(house: Running) -> Iterator[anthropic.Anthropic]:
+def anthropic_client(house: Running) -> Iterator[Any]:
     base, token = house.base("anthropic"), house.token("anthropic-bot")
     with sdk.build("anthropic", "anthropic", base, token) as client:
         yield client
 
 
-@pytest.fixture
-def telebot_global(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Undo what the pasted lines set for the whole process, and close what it keeps open."""
-    monkeypatch.setattr(apihelper, "API_URL", None)
-    monkeypatch.setattr(apihelper, "FILE_URL", None)
-    yield
-    apihelper._get_req_session().close()
-
-
-def test_openai_gets_a_whole_answer(
-    house: Running, demo: DemoProcess, openai_client: openai.OpenAI
-) -> None:
+def test_openai_gets_a_whole_answer(house: Running, demo: DemoProcess, openai_client: Any) -> None:
     answer = openai_client.chat.completions.create(model="gpt-5-mini", messages=MESSAGES)
     assert answer.choices[0].message.content == "You said: Hello there"
     (one,) = seen = assert_swapped(demo, house.token("openai-bot"), 1)
@@ -57,7 +47,7 @@ def test_openai_gets_a_whole_answer(
     assert record["request_id"] == answer._request_id
 
 
-def test_openai_streams(house: Running, demo: DemoProcess, openai_client: openai.OpenAI) -> None:
+def test_openai_streams(house: Running, demo: DemoProcess, openai_client: Any) -> None:
     stream = openai_client.chat.completions.create(
         model="gpt-demo-tokens-40", messages=MESSAGES, stream=True
     )
@@ -68,7 +58,7 @@ def test_openai_streams(house: Running, demo: DemoProcess, openai_client: openai
 
 
 def test_openai_uploads_and_downloads(
-    house: Running, demo: DemoProcess, openai_client: openai.OpenAI
+    house: Running, demo: DemoProcess, openai_client: Any
 ) -> None:
     file = openai_client.files.create(file=("big.bin", BIG), purpose="assistants")
     assert openai_client.files.content(file.id).read() == BIG
@@ -79,7 +69,7 @@ def test_openai_uploads_and_downloads(
 
 
 def test_anthropic_gets_a_whole_answer_with_a_bearer_key(
-    house: Running, demo: DemoProcess, anthropic_client: anthropic.Anthropic
+    house: Running, demo: DemoProcess, anthropic_client: Any
 ) -> None:
     answer = anthropic_client.messages.create(
         model="claude-demo", max_tokens=50, messages=[{"role": "user", "content": "Hello there"}]
@@ -91,9 +81,7 @@ def test_anthropic_gets_a_whole_answer_with_a_bearer_key(
     assert record["request_id"] == answer._request_id
 
 
-def test_anthropic_streams(
-    house: Running, demo: DemoProcess, anthropic_client: anthropic.Anthropic
-) -> None:
+def test_anthropic_streams(house: Running, demo: DemoProcess, anthropic_client: Any) -> None:
     with anthropic_client.messages.stream(
         model="claude-demo-tokens-30",
         max_tokens=50,
@@ -120,7 +108,7 @@ print(json.dumps([anthropic.__version__, whole, streamed]))
 def test_an_old_anthropic_sends_the_other_key_header(house: Running, demo: DemoProcess) -> None:
     token = house.token("old-anthropic-bot")
     change = sdk.change("anthropic", "anthropic", house.base("anthropic"), token)
-    got = sdk.run_apart("GATEWAY_ANTHROPIC_079_PYTHON", OLD_ANTHROPIC, change)
+    got: Any = sdk.run_apart("GATEWAY_ANTHROPIC_079_PYTHON", OLD_ANTHROPIC, change)
     said = "You said: Hello there"
     assert got == ["0.79.0", said, said]
     seen = assert_swapped(demo, token, 2)
@@ -191,7 +179,7 @@ def test_aiogram(house: Running, demo: DemoProcess) -> None:
     token = house.token("aiogram-bot", "telegram")
     change = sdk.change("telegram", "aiogram", house.base("telegram"), token)
     # The table's lines make the session where no loop runs yet, as most bots do.
-    got = sdk.run_apart("GATEWAY_AIOGRAM_PYTHON", AIOGRAM, change)
+    got: Any = sdk.run_apart("GATEWAY_AIOGRAM_PYTHON", AIOGRAM, change)
     assert got == ["Hello", hashlib.sha256(BIG).hexdigest()]
     seen = assert_swapped(demo, token, 4)
     assert_recorded(house, seen, "aiogram-bot", "telegram", route="telegram")
@@ -203,7 +191,7 @@ def test_the_environment_alone_is_enough(
     for provider, bot in (("openai", "openai-bot"), ("anthropic", "anthropic-bot")):
         (row,) = [
             one
-            for one in sdk.lines(provider, house.base(provider), house.token(bot))
+            for one in lines(provider, house.base(provider), house.token(bot))
             if one.name == provider and one.language == "python"
         ]
         for name, value in row.env:
@@ -211,8 +199,9 @@ def test_the_environment_alone_is_enough(
     with openai.OpenAI() as client:
         assert client.models.list().data
     with anthropic.Anthropic() as other:
-        assert other.messages.count_tokens(
+        counted = other.messages.count_tokens(
             model="claude-demo", messages=[{"role": "user", "content": "one two three"}]
         )
+    assert counted.input_tokens == 3
     assert [one.key_ok for one in demo.seen()] == [True, True]
     assert os.environ["OPENAI_API_KEY"] == house.token("openai-bot")

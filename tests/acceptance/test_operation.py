@@ -135,7 +135,10 @@ class Tls:
 
     def replace(self) -> None:
         fresh = self.authority.issue_cert("gateway.example")
-        for path, pems in ((self.key, [fresh.private_key_pem]), (self.chain, fresh.cert_chain_pems)):
+        for path, pems in (
+            (self.key, [fresh.private_key_pem]),
+            (self.chain, fresh.cert_chain_pems),
+        ):
             temporary = path.with_suffix(".new")
             temporary.write_bytes(b"".join(pem.bytes() for pem in pems))
             temporary.replace(path)

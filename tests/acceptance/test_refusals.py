@@ -91,15 +91,6 @@ def occupied(refusing: Running, demo: DemoProcess) -> Iterator[None]:
         yield
 
 
-@pytest.fixture
-def telebot_global(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Undo what the pasted lines set for the whole process, and close what it keeps open."""
-    monkeypatch.setattr(apihelper, "API_URL", None)
-    monkeypatch.setattr(apihelper, "FILE_URL", None)
-    yield
-    apihelper._get_req_session().close()
-
-
 def use(running: Running, name: str, status: int) -> tuple[str, str, str]:
     """Return provider, base URL and token with which a request is refused with `status`."""
     provider = PROVIDERS.get(name, "telegram")
@@ -142,11 +133,9 @@ def test_rest_sdks_when_the_bot_has_too_much_under_way(refusing: Running, name: 
 
 def _raised_by_client(running: Running, name: str, status: int) -> Exception:
     with sdk.build(name, name, *use(running, name, status)[1:]) as client:
+        create = client.chat.completions.create if name == "openai" else client.messages.create
         with pytest.raises(Exception) as caught:  # noqa: PT011 its type is what is asserted
-            if name == "openai":
-                client.chat.completions.create(model="gpt-demo", messages=_ASK)
-            else:
-                client.messages.create(model="claude-demo", max_tokens=9, messages=_ASK)
+            create(model="demo", max_tokens=9, messages=_ASK)
         return caught.value
 
 
@@ -248,4 +237,3 @@ def test_sdks_with_an_interpreter_of_their_own(
     assert len(found) == len(CODES)
     for status, (kind, text) in zip(CODES, found, strict=True):
         judge(refusing, name, status, kind, text)
-

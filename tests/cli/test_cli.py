@@ -288,62 +288,6 @@ def test_routes_say_what_to_change_in_each_sdk(here: Path) -> None:
     assert gateway("routes", "nope").exit_code == 1
 
 
-# explain
-
-
-@pytest.mark.parametrize(
-    ("arguments", "code", "last"),
-    [
-        (("GET", "/openai/v1/models"), 0, "secret: env:OPENAI_API_KEY"),
-        (("GET", "http://h:1/openai/v1?a=1#b"), 0, "secret: env:OPENAI_API_KEY"),
-        (("GET", "/nope"), 1, "route: 404 no_route: "),
-        (("GET", "/openai/../x"), 1, "route: 400 ambiguous_path: "),
-        (("GET", "/telegram/x"), 1, "rule: 403: no rule of bot support allows telegram"),
-    ],
-)
-def test_a_decision_is_explained(
-    here: Path, arguments: tuple[str, ...], code: int, last: str
-) -> None:
-    result = gateway("explain", "--token", PINNED, *arguments)
-    assert result.exit_code == code
-    assert result.stdout.splitlines()[-1].startswith(last)
-    assert PINNED not in result.output
-
-
-def test_the_rule_is_named_with_its_line(here: Path) -> None:
-    result = gateway("explain", "--token", "-", "POST", "/openai/v1/x", given=f"{PINNED}\n")
-    assert "rule: allowed by routes.yaml:8 bots.support.allow[0]" in result.stdout
-
-
-def test_a_token_in_the_url_is_found(here: Path) -> None:
-    text = gateway("token", "issue", "research", "--shape", "telegram").stdout.strip()
-    result = gateway("explain", "POST", f"/telegram/bot{text}/getMe")
-    assert result.exit_code == 0
-    assert "of bot research, from store" in result.stdout
-
-
-def test_a_token_that_opens_nothing_is_explained(here: Path) -> None:
-    revoked = gateway("token", "issue", "support").stdout.strip()
-    gateway("token", "revoke", "--bot", "support")
-    expired = tokens.mint(b"e" * 32)
-    digest = tokens.digest(expired.encode())
-    Embedded(here / ".gateway").issue(Token("tok_old", digest, "support", 1.0, 2.0))
-    gone = tokens.mint(b"g" * 32)
-    digest = tokens.digest(gone.encode())
-    Embedded(here / ".gateway").issue(Token("tok_gone", digest, "gone", 1.0))
-    for text, why in {
-        revoked: "was revoked",
-        expired: "tok_old has expired",
-        gone: "bot gone is not in the configuration",
-        tokens.mint(b"n" * 32): "was never issued here",
-        "sk-real": "is not one of ours",
-    }.items():
-        result = gateway("explain", "--token", text, "GET", "/openai/v1")
-        assert result.exit_code == 1
-        assert why in result.stdout
-    assert "401: none was given" in gateway("explain", "GET", "/openai/v1").stdout
-
-
 # The rest
 
 

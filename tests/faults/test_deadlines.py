@@ -162,8 +162,46 @@ async def test_the_provider_is_let_go_when_the_bot_leaves(
                     while len(freed) <= turn:  # noqa: ASYNC110 the script's moment is what counts
                         await asyncio.sleep(0.001)
             took.append(freed[turn] - left)
-            record = await gateway.record(turn + 1)
-            assert (record["outcome"], record["status"]) == ("gone", 499)
+        await gateway.record(20)
+        assert {(r["outcome"], r["status"]) for r in gateway.records()} == {("gone", 499)}
     what = "streaming" if streaming else "silent"
     figure(f"18 {what}: let go after", f"{max(took) * 1000:.1f} ms at most, of 20")
     assert max(took) <= 0.1
+
+
+async def test_a_stalled_upload_ends_with_the_first_byte_deadline(
+    tmp_path: Path, figure: Figure
+) -> None:
+    """Row 18, where the provider reads no further: the bot is not read then, nor its leaving seen.
+
+    What bounds it is the provider's deadline.
+    """
+    freed = asyncio.Event()
+    stalled = asyncio.Event()
+
+    async def script(wire: ProviderWire) -> None:
+        await wire.head()
+        wire.writer.transport.pause_reading()  # type: ignore[attr-defined]
+        await stalled.wait()
+        await asyncio.sleep(1.0)
+        wire.writer.transport.resume_reading()  # type: ignore[attr-defined]
+        await wire.ended()
+        freed.set()
+
+    async with (
+        provider(script) as origin,
+        inside(tmp_path, origin.port, deadlines={"first_byte": 0.5}) as gateway,
+    ):
+        async with bot(gateway.port) as wire:
+            sending = asyncio.ensure_future(wire.send(request(TOKEN, b"x" * 30_000_000)))
+            await asyncio.wait([sending], timeout=0.2)
+            assert not sending.done(), "it should be stuck"
+            sending.cancel()
+        left = perf_counter()
+        stalled.set()
+        record = await gateway.record()
+        seconds = perf_counter() - left
+        await freed.wait()
+    figure("18 amid a stalled upload: let go after", f"{seconds:.2f} s of 0.5 s")
+    assert record["status"] in (499, 504)
+    assert seconds <= 1.0

@@ -92,7 +92,7 @@ async def _streams(wire: ProviderWire, number: int, events: int) -> None:
     for turn in range(events):
         data = _event(number, turn)
         await wire.send(b"%x\r\n%b\r\n" % (len(data), data))
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(0.2)
     await wire.send(b"0\r\n\r\n")
 
 
@@ -109,7 +109,7 @@ async def _run(streams: int, each: int, rounds: int, folder: Path, figure: Figur
         for turn in range(rounds):
             async with asyncio.TaskGroup() as group:
                 for number in range(streams):
-                    group.create_task(load.stream(number, 10))
+                    group.create_task(load.stream(number, 20 if each > 1 else 5))
                 for _ in range(each):
                     group.create_task(load.upload(_UPLOAD))
                     group.create_task(load.download(_DOWNLOAD))

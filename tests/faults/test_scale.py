@@ -69,7 +69,7 @@ class _Streams:
 
 
 async def _run(count: int, folder: Path, figure: Figure) -> None:
-    streams = _Streams(count, 5)
+    streams = _Streams(count, 4)
     most = dict.fromkeys(["total", "per_address", "per_bot", "pooled"], 20_000)
     async with (
         provider(streams.script) as origin,
@@ -149,10 +149,11 @@ async def test_running_out_of_file_descriptors(tmp_path: Path, figure: Figure) -
         quiet = gateway.said.read_bytes().count(b"\n")
         began = perf_counter()
         async with contextlib.AsyncExitStack() as stack:
-            answers = await _crowd(stack, gateway, 120)
+            answers, wires = await _crowd(stack, gateway, 120)
             ready, why = await gateway.readiness(scraper)
+            served = await _all_at_once(wires)
             during: Counter[str] = Counter()
-            while (crowded := perf_counter() - began) < 3.0:
+            while (crowded := perf_counter() - began) < 2.0:
                 during[await _knocks(gateway)] += 1
             lines = gateway.said.read_bytes().count(b"\n") - quiet
         left = perf_counter()
@@ -162,9 +163,11 @@ async def test_running_out_of_file_descriptors(tmp_path: Path, figure: Figure) -
         assert gateway.process.returncode is None
     figure("24 of 120 connections", dict(answers))
     figure("24 while full", f"ready {ready}, others get {dict(during)}")
+    figure("24 those inside, while full", dict(served))
     figure("24 log lines", f"{lines} in {crowded:.1f} s")
     figure("24 recovered after", f"{recovered:.2f} s")
     assert (ready, why["not_ready"]) == (503, {"connections": "no room for more"})
+    assert served == {200: answers["200"]}
     assert answers["200"] >= 4
     assert answers["503"] >= 1
     assert set(answers) <= {"200", "503", "closed", "ConnectionResetError"}
@@ -173,17 +176,30 @@ async def test_running_out_of_file_descriptors(tmp_path: Path, figure: Figure) -
     assert recovered <= 2.0
 
 
-async def _crowd(stack: contextlib.AsyncExitStack, gateway: Apart, count: int) -> Counter[str]:
-    """Open connections and keep them; return what each was told."""
+async def _crowd(
+    stack: contextlib.AsyncExitStack, gateway: Apart, count: int
+) -> tuple[Counter[str], list[BotWire]]:
+    """Open connections and keep them; return what each was told, and those that were served."""
     answers: Counter[str] = Counter()
+    served = []
     for _ in range(count):
         try:
             wire = await stack.enter_async_context(bot(gateway.port))
             await wire.send(request(TOKEN))
-            answers[str((await wire.answer()).status or "closed")] += 1
+            status = (await wire.answer()).status
+            answers[str(status or "closed")] += 1
+            if status == 200:
+                served.append(wire)
         except OSError as error:
             answers[type(error).__name__] += 1
-    return answers
+    return answers, served
+
+
+async def _all_at_once(wires: list[BotWire]) -> Counter[int]:
+    """Ask on every connection in the same moment: each needs a connection to the provider."""
+    for wire in wires:
+        await wire.send(request(TOKEN))
+    return Counter([(await wire.answer()).status for wire in wires])
 
 
 async def test_its_own_cap_is_kept_and_explained(tmp_path: Path, figure: Figure) -> None:
@@ -196,7 +212,7 @@ async def test_its_own_cap_is_kept_and_explained(tmp_path: Path, figure: Figure)
             apart(folder, origin.port, connections={limit: 10}) as gateway,
         ):
             async with contextlib.AsyncExitStack() as stack:
-                answers = await _crowd(stack, gateway, 30)
+                answers, _ = await _crowd(stack, gateway, 30)
             figure(f"24 above {limit}: 10", dict(answers))
             assert answers == {"200": 10, status: 20}
             await until_told(lambda: _is_served(gateway))

@@ -16,7 +16,7 @@ from tests.faults.conftest import Figure
 from tests.faults.gateways import TOKEN, Running, apart, inside
 from tests.faults.wire import BotWire, ProviderWire, bot, provider, request
 
-_LIMIT = 0.6
+_LIMIT = 0.4
 _LATE = 0.3
 """How much later than its deadline a cut may come: the interval of looking, and a busy machine."""
 _WHOLE = request(TOKEN)

@@ -61,9 +61,7 @@ def _write(folder: Path, port: int, sections: dict[str, Any]) -> Path:
         **sections,
         "deadlines": {"drain": 0.1, **sections.get("deadlines", {})},
         "routes": {"all": route},
-        "bots": {
-            "tester": {"allow": ["all"], "tokens": ["sha256:" + sha256(TOKEN).hexdigest()]}
-        },
+        "bots": {"tester": {"allow": ["all"], "tokens": ["sha256:" + sha256(TOKEN).hexdigest()]}},
     }
     path = folder / "routes.yaml"
     path.write_text(json.dumps(document))  # JSON is YAML

@@ -16,7 +16,8 @@ needs_corpora = pytest.mark.skipif(
 )
 
 _CASE = re.compile(
-    r"<!-- meta=(\{[^\n]*\}) -->\s*^```http\n(.*?)^```$[^`]*^```log\n(.*?)^```$", re.DOTALL | re.MULTILINE
+    r"<!-- meta=(\{[^\n]*\}) -->\s*^```http\n(.*?)^```$[^`]*^```log\n(.*?)^```$",
+    re.DOTALL | re.MULTILINE,
 )
 _TITLE = re.compile(r"^#+ (.*)$", re.MULTILINE)
 _ERROR = re.compile(r"error code=\d+ reason=\"([^\"]*)\"")
@@ -39,7 +40,7 @@ class Sample:
 @cache
 def llhttp() -> list[Sample]:
     """llhttp's request cases: `accepted` and `rejected`; `lenient` is accepted with checks off."""
-    samples = []
+    samples: list[Sample] = []
     for path in sorted((FOLDER / "llhttp" / "request").glob("*.md")):
         text = path.read_text()
         for match in _CASE.finditer(text):
@@ -75,7 +76,9 @@ def desync() -> list[Sample]:
         for case in yaml.safe_load(path.read_text()):
             lines = [f"{case['method']} {case['uri']} {case['version']}"]
             for header in case["headers"] or ():
-                name, value = (str(header[k] if header[k] is not None else "") for k in ("name", "value"))
+                name, value = (
+                    str(header[k] if header[k] is not None else "") for k in ("name", "value")
+                )
                 lines.append(f"{name}:{value}" if value[:1] in " \t" else f"{name}: {value}")
             raw = "\r\n".join([*lines, "\r\n"]).encode("latin-1", "replace")
             samples.append(Sample(f"{path.stem}: {case['name']}", raw, case["expected"]["tier"]))

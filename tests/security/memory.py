@@ -84,7 +84,9 @@ class MemoryLoop(asyncio.SelectorEventLoop):
         """A socket that is open and never readable, for whoever asks the kernel."""
         self.dialled: list[MemoryTransport] = []
 
-    async def create_connection(self, factory: Any, *address: Any, **options: Any) -> Any:
+    async def create_connection(  # type: ignore[override]
+        self, factory: Any, *address: Any, **options: Any
+    ) -> Any:
         """Connect to nothing: `dialled` has the transport."""
         protocol = factory()
         transport = MemoryTransport(self, protocol)
@@ -94,7 +96,7 @@ class MemoryLoop(asyncio.SelectorEventLoop):
     async def quiet(self) -> None:
         """Return when nothing is left to run but what a timer will start."""
         await asyncio.sleep(0)
-        while self._ready:  # type: ignore[attr-defined]
+        while self._ready:  # type: ignore[attr-defined]  # noqa: ASYNC110 no event tells
             await asyncio.sleep(0)
 
     def close(self) -> None:

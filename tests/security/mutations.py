@@ -22,7 +22,8 @@ _PIECES = [
     b"Transfer-Encoding:\tchunked\r\n", b"transfer-encoding: ChunKed \r\n", b"TE: trailers\r\n",
     b"Connection: close\r\n", b"Connection: upgrade\r\nUpgrade: h2c\r\n", b"Upgrade: websocket\r\n",
     b"Connection: transfer-encoding, content-length\r\n", b"Expect: 100-continue\r\n",
-    b"User-Agent: x\r\n", b"Content-Type: a/b\r\n", b"0\r\n\r\n", b"5\r\nhello\r\n", b"5;x\r\nhello\r\n",
+    b"User-Agent: x\r\n", b"Content-Type: a/b\r\n", b"0\r\n\r\n", b"5\r\nhello\r\n",
+    b"5;x\r\nhello\r\n",
     b"HTTP/1.0", b"HTTP/1.1", b"HTTP/2.0", b"GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n",
 ]  # fmt: skip
 

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 import aiohttp
 from aiohttp.base_protocol import BaseProtocol
-from aiohttp.http_parser import HttpRequestParserC  # type: ignore[attr-defined]
+from aiohttp.http_parser import HttpRequestParserC
 
 from gateway.core.errors import Deny
 from gateway.core.framing import ChunkedBody, FramingError, LengthBody
 from gateway.core.headers import request_kinds
 from gateway.core.referee import Referee, without_upgrade
-from gateway.core.request import HeadReader
+from gateway.core.request import HeadReader, RequestHead
 
 SIZE = 65_536
 HEADERS = 128
@@ -42,45 +42,59 @@ class Reading:
 
 def ours(data: bytes) -> Reading:
     """Read `data` as a bot's connection would: heads, referee, bodies."""
-    kinds, heads, referee = request_kinds(), HeadReader(), Referee()
     reading = Reading([], [])
-    while data:
+    ours = _Ours(reading)
+    while data and not reading.refusal:
         while data.startswith(b"\r\n"):
             data = data[2:]
-        end = data.find(b"\r\n\r\n")
-        if end < 0 or end + 4 > SIZE:
-            reading.refusal = "head_too_large" if max(end + 4, len(data)) > SIZE else ""
-            return reading
-        raw, rest = data[: end + 4], data[end + 4 :]
-        head = heads.read(raw, kinds, HEADERS)
-        if isinstance(head, Deny):
-            reading.refusal = head.code
-            return reading
-        if not referee.agrees(without_upgrade(raw) if head.upgrading else raw, not head.has_body):
-            reading.refusal = "ambiguous"
-            return reading
-        payload = b""
-        if head.has_body:
-            body = ChunkedBody() if head.chunked else LengthBody(head.length)
-            try:
-                payload, after = body.feed(rest)
-            except FramingError:
-                reading.refusal = "framing"
-                return reading
-            taken = rest[: len(rest) - len(after)]
-            if taken and not referee.agrees(taken, body.done):
-                reading.refusal = "ambiguous"
-                return reading
-            if not body.done:
-                reading.begun = data
-                return reading
-            rest = after
-        reading.messages.append(Message(head.method, head.target, payload))
-        reading.wire.append(data[: len(data) - len(rest)])
-        if head.close:
+        rest = ours.message(data)
+        if rest is None:
             break
         data = rest
     return reading
+
+
+class _Ours:
+    def __init__(self, reading: Reading) -> None:
+        self._reading = reading
+        self._kinds, self._heads, self._referee = request_kinds(), HeadReader(), Referee()
+
+    def message(self, data: bytes) -> bytes | None:
+        """Read one message; return what follows it, None where no other can."""
+        end = data.find(b"\r\n\r\n") + 4
+        if end < 4 or end > SIZE:
+            return self._refuse("head_too_large" if max(end, len(data)) > SIZE else "")
+        raw, rest = data[:end], data[end:]
+        head = self._heads.read(raw, self._kinds, HEADERS)
+        if isinstance(head, Deny):
+            return self._refuse(head.code)
+        plain = without_upgrade(raw) if head.upgrading else raw
+        if not self._referee.agrees(plain, not head.has_body):
+            return self._refuse("ambiguous")
+        payload: bytes | None = b""
+        if head.has_body:
+            payload, rest = self._body(head, rest)
+            if payload is None:
+                self._reading.begun = b"" if self._reading.refusal else data
+                return None
+        self._reading.messages.append(Message(head.method, head.target, payload or b""))
+        self._reading.wire.append(data[: len(data) - len(rest)])
+        return None if head.close else rest
+
+    def _body(self, head: RequestHead, data: bytes) -> tuple[bytes | None, bytes]:
+        body = ChunkedBody() if head.chunked else LengthBody(head.length)
+        try:
+            payload, rest = body.feed(data)
+        except FramingError:
+            return self._refuse("framing"), b""
+        taken = data[: len(data) - len(rest)]
+        if taken and not self._referee.agrees(taken, body.done):
+            return self._refuse("ambiguous"), b""
+        return (payload, rest) if body.done else (None, b"")
+
+    def _refuse(self, code: str) -> bytes | None:
+        self._reading.refusal = code
+        return None
 
 
 class Oracle:

@@ -19,6 +19,8 @@ class Recorder:
     connections: list[bytearray] = field(default_factory=list)
     answered: int = 0
     port: int = 0
+    arrived: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set, and to be cleared by who waits, whenever bytes arrive."""
     status: bytes = b"200 OK"
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -29,6 +31,7 @@ class Recorder:
         with contextlib.suppress(OSError, asyncio.CancelledError):
             while data := await reader.read(65_536):
                 got += data
+                self.arrived.set()
                 try:
                     whole = [m for m in strict.requests(bytes(got)) if m.whole]
                 except strict.Malformed:

@@ -103,7 +103,8 @@ def _carried() -> list[Case]:
     }
     cases = [Case(name, raw, 200, 1) for name, raw in one.items()]
     then = get(target=b"/two")
-    return cases + [
+    return [
+        *cases,
         Case("pipelined-gets", get() + then, 200, 2),
         Case("pipelined-posts", rq(_CL3, b"abc") + rq(_CL3, b"def"), 200, 2),
         Case("pipelined-after-chunked", _chunks(_ABC) + then, 200, 2),
@@ -128,7 +129,8 @@ def _heads() -> dict[str, bytes]:
         "xchunked": b"xchunked", "then-identity": b"chunked, identity", "identity": b"identity",
         "twice": b"chunked, chunked", "gzip": b"gzip, chunked", "empty": b"", "comma": b"chunked,",
         "comma-first": b",chunked", "quoted": b'"chunked"', "parameter": b"chunked;q=1",
-        "nbsp": b"\xa0chunked", "cow": b"cow", "kelvin": "chun\u212aed".encode(), "tab-after": b"chunked \t",
+        "nbsp": b"\xa0chunked", "cow": b"cow", "kelvin": "chun\u212aed".encode(),
+        "tab-after": b"chunked \t",
     }  # fmt: skip
     heads = {f"length-{name}": rq(b"Content-Length: %b\r\n" % v) for name, v in lengths.items()}
     heads |= {f"coding-{name}": _chunks(b"0\r\n\r\n", v) for name, v in codings.items()}
@@ -179,7 +181,8 @@ def _heads() -> dict[str, bytes]:
         "none": b"", "empty": b"Host:\r\n", "user": b"Host: u@a\r\n", "path": b"Host: a/b\r\n",
         "comma": b"Host: a, b\r\n", "space": b"Host: a b\r\n", "port-word": b"Host: a:x\r\n",
         "query": b"Host: a?b\r\n", "long-port": b"Host: a:123456\r\n", "fold": b"Host:\r\n a\r\n",
-        "space-before-colon": b"Host : a\r\n", "obs-text": b"Host: \xe9\r\n", "hash": b"Host: a#b\r\n",
+        "space-before-colon": b"Host : a\r\n", "obs-text": b"Host: \xe9\r\n",
+        "hash": b"Host: a#b\r\n",
     }  # fmt: skip
     heads |= {f"host-{name}": get(host=host) for name, host in hosts.items()}
     targets = {
@@ -248,7 +251,8 @@ def _refused() -> list[Case]:
     ]
     cases += [
         Case(f"version-{v.decode()}", get(version=v) + _SMUGGLED, 505, 0)
-        for v in (b"HTTP/1.2", b"HTTP/2.0", b"HTTP/0.9", b"http/1.1", b"HTTP/1.10", b"HTTP/01.1", b"ICE/1.0")
+        for v in (b"HTTP/1.2", b"HTTP/2.0", b"HTTP/0.9", b"http/1.1", b"HTTP/1.10",
+        b"HTTP/01.1", b"ICE/1.0")
     ]  # fmt: skip
     cases += [
         Case(f"method-{m.decode()}", rq(method=m) + _SMUGGLED, 501, 0)

@@ -153,7 +153,8 @@ def test_many_mutations(oracle: Oracle, record_property: Tell, seed: int) -> Non
 
 _names = st.sampled_from(
     [b"Host", b"host", b"Content-Length", b"content-length", b"Transfer-Encoding", b"Connection",
-     b"Upgrade", b"Expect", b"X-A", b"Content-Type", b"User-Agent", b"Trailer", b"TE", b"Content-Length "]
+     b"Upgrade", b"Expect", b"X-A", b"Content-Type", b"User-Agent", b"Trailer", b"TE",
+     b"Content-Length "]
 ) | st.binary(max_size=6)  # fmt: skip
 _values = st.sampled_from(
     [b"a", b"a:1", b"0", b"5", b"05", b"5,5", b"chunked", b"Chunked", b"gzip, chunked", b"close",
@@ -172,7 +173,8 @@ _starts = st.builds(
     ),
 )
 _bodies = st.sampled_from(
-    [b"", b"hello", b"0\r\n\r\n", b"5\r\nhello\r\n0\r\n\r\n", b"5;a=b\r\nhello\r\n0\r\nX: y\r\n\r\n",
+    [b"", b"hello", b"0\r\n\r\n", b"5\r\nhello\r\n0\r\n\r\n",
+     b"5;a=b\r\nhello\r\n0\r\nX: y\r\n\r\n",
      b"5 \r\nhello\r\n0\r\n\r\n", b"5\r\nhello0\r\n\r\n", b"5\nhello\r\n0\r\n\r\n"]
 ) | st.binary(max_size=30)  # fmt: skip
 
@@ -207,5 +209,7 @@ def test_a_remembered_head_hides_no_second_length() -> None:
         body = b"0\r\n\r\n" if b"chunked" in known else b""
         first = plain + known + b"\r\n" + body
         assert ours(first + first).messages == [Message(b"POST", b"/a", b"")] * 2
-        assert len(ours(first + plain + b"Content-Length: 5\r\n" + known + b"\r\nhello").messages) == 1
+        assert (
+            len(ours(first + plain + b"Content-Length: 5\r\n" + known + b"\r\nhello").messages) == 1
+        )
         assert len(ours(first + plain + known + b"Content-Length: 5\r\n\r\nhello").messages) == 1

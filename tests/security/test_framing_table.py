@@ -105,7 +105,9 @@ class TestRequests:
 
     async def test_h2c_is_ignored_and_the_body_arrives(self, pair: Pair) -> None:
         wire, recorder = pair
-        offer = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n"
+        offer = (
+            b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n"
+        )
         wire.send(rq(offer + _CL3, b"abc"))
         assert (await wire.answer())[0] == 200
         (message,) = recorder.requests()
@@ -171,7 +173,9 @@ class TestRequests:
     async def test_trailers_and_extensions_end_here(self, pair: Pair) -> None:
         wire, recorder = pair
         trailers = b"Authorization: Bearer evil\r\nX-Secret: s\r\n"
-        wire.send(rq(b"Trailer: X-Secret\r\n" + _TE, b"3;evil=1\r\nabc\r\n0\r\n" + trailers + b"\r\n"))
+        wire.send(
+            rq(b"Trailer: X-Secret\r\n" + _TE, b"3;evil=1\r\nabc\r\n0\r\n" + trailers + b"\r\n")
+        )
         assert (await wire.answer())[0] == 200
         (message,) = recorder.requests()
         assert message.body == b"abc"
@@ -199,7 +203,8 @@ class TestFinMeansGone:
         wire.send(rq(_CL3, b"a"))
         async with asyncio.timeout(10):
             while not recorder.connections or b"\r\n\r\na" not in recorder.connections[0]:
-                await asyncio.sleep(0.005)
+                await recorder.arrived.wait()
+                recorder.arrived.clear()
         wire.writer.write_eof()
         assert await wire.rest() == b""
         assert not recorder.requests()[0].whole
@@ -216,8 +221,8 @@ class TestFinMeansGone:
 
 async def _record(folder: Path) -> dict[str, Any]:
     path = folder / "record.jsonl"
-    async with asyncio.timeout(10):
-        while not path.exists() or not path.read_bytes().endswith(b"\n"):
+    async with asyncio.timeout(10):  # a thread writes it
+        while not path.exists() or not path.read_bytes().endswith(b"\n"):  # noqa: ASYNC110
             await asyncio.sleep(0.005)
     record: dict[str, Any] = json.loads(path.read_bytes().splitlines()[0])
     return record
@@ -273,11 +278,13 @@ class TestAnswers:
     @pytest.mark.parametrize(
         "line",
         [b"X-A: a\r\n b\r\n", b"X-A: a\nX-B: b\r\n", b"X-A: a\rb\r\n", b"X-A: a\x00b\r\n",
-         b"X-A : b\r\n", b"X A: b\r\n", b"X-A\r\n", b"Content-Length: 3\r\n", b"Content-Length: +2\r\n",
+         b"X-A : b\r\n", b"X A: b\r\n", b"X-A\r\n", b"Content-Length: 3\r\n",
+         b"Content-Length: +2\r\n",
          _TE, b"Transfer-Encoding: gzip, chunked\r\n", b"Transfer-Encoding: identity\r\n",
          b"X-A: " + b"a" * 70_000 + b"\r\n"],
         ids=["fold", "bare-lf", "bare-cr", "nul", "space-before-colon", "space-in-name", "no-colon",
-             "lengths-differ", "length-plus", "length-and-chunked", "gzip-chunked", "identity", "70-kb"],
+             "lengths-differ", "length-plus", "length-and-chunked", "gzip-chunked", "identity",
+             "70-kb"],
     )  # fmt: skip
     async def test_what_can_be_read_in_two_ways_is_refused(self, start: Start, line: bytes) -> None:
         status, _, body = await self._get(start, _OK.replace(b"\r\n", b"\r\n" + line, 1))
@@ -301,7 +308,9 @@ class TestAnswers:
 
         async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             await reader.readuntil(b"\r\n\r\n")
-            writer.write(b"HTTP/1.1 413 Too Large\r\nContent-Length: 3\r\nConnection: close\r\n\r\nbig")
+            writer.write(
+                b"HTTP/1.1 413 Too Large\r\nContent-Length: 3\r\nConnection: close\r\n\r\nbig"
+            )
             await writer.drain()
 
         async with _scripted(start, script) as wire:

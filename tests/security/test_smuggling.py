@@ -117,13 +117,19 @@ async def test_our_table(start: Start, record_property: Tell) -> None:
     everything = await _send_all(start, [(case.name, case.raw) for case in CASES])
     _tell(record_property, "table", everything)
     _no_marker(everything)
-    wrong = {sent.name: _found(sent) for sent in everything if not _as_told(by_name[sent.name], sent)}
+    wrong = {
+        sent.name: _found(sent) for sent in everything if not _as_told(by_name[sent.name], sent)
+    }
     assert not wrong
 
 
 def _as_told(case: Case, sent: Sent) -> bool:
     whole = sum(message.whole for message in sent.forwarded)
-    return (sent.status, len(sent.forwarded), whole) == (case.status, case.forwarded, case.forwarded)
+    return (sent.status, len(sent.forwarded), whole) == (
+        case.status,
+        case.forwarded,
+        case.forwarded,
+    )
 
 
 def _found(sent: Sent) -> tuple[int, list[bytes]]:
@@ -174,7 +180,7 @@ async def _fuzz(start: Start, tell: Tell, seed: int, count: int) -> None:
     for sent in everything:
         reading = ours(sent.raw)
         expected = iter([((m.method, m.target), m.body) for m in reading.messages])
-        whole = [(m.start, m.body) for m in sent.forwarded if m.whole]
+        whole = [((m.start[0], m.start[1]), m.body) for m in sent.forwarded if m.whole]
         assert all(one in expected for one in whole), sent  # in this order
         assert len(sent.forwarded) - len(whole) <= bool(reading.begun), sent
 

@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +87,7 @@ class Provider:
     def again(self) -> None:
         """Look after connections that are new."""
         for transport in self.loop.dialled:
-            transport.wrote = lambda transport=transport: self.look(transport)
+            transport.wrote = partial(self.look, transport)
 
     def got(self, transport: memory.MemoryTransport) -> list[strict.Message]:
         """Return the requests on one connection since this provider began."""
@@ -188,8 +189,10 @@ def test_answer_split_anywhere(
 ) -> None:
     data = ANSWERS[name]
     if method == b"HEAD":
-        data = data[: data.rindex(b"\r\n\r\n", 0, 200) + 4] if name == "interim" else (
-            data[: data.index(b"\r\n\r\n") + 4]
+        data = (
+            data[: data.rindex(b"\r\n\r\n", 0, 200) + 4]
+            if name == "interim"
+            else (data[: data.index(b"\r\n\r\n") + 4])
         )
     splits = [[data], *_splits(data), [bytes([byte]) for byte in data]]
 

@@ -22,7 +22,14 @@ def test_base64_at_every_offset(before: str, after: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    [SECRET, SECRET.upper(), quote(SECRET, safe=""), SECRET.encode().hex(), SECRET[:12], SECRET[8:]],
+    [
+        SECRET,
+        SECRET.upper(),
+        quote(SECRET, safe=""),
+        SECRET.encode().hex(),
+        SECRET[:12],
+        SECRET[8:],
+    ],
 )
 def test_other_forms(text: str) -> None:
     assert traces(f"something {text} else".encode(), {"key": SECRET})
