@@ -21,6 +21,7 @@ _EMPTY_LINES = re.compile(rb"\A(?:\r\n)+")
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _LINGER = 1024 * 1024
 _GRACE = 0.25
+_SMALL = 16_384
 _SLOWEST = 1000  # bytes a second of a request's body, over the time that silence may last
 
 
@@ -32,6 +33,7 @@ class BotConnection(asyncio.Protocol):
         "_closing",
         "_door",
         "_fresh",
+        "_gathering",
         "_heading",
         "_held",
         "_lingered",
@@ -54,6 +56,7 @@ class BotConnection(asyncio.Protocol):
         self._held = b""
         self._closing = self._heading = self._lingering = self._paused = False
         self._fresh = True
+        self._gathering = False
         self._lingered = 0
         self.address = ""
         self.deadline = NEVER
@@ -264,7 +267,11 @@ class BotConnection(asyncio.Protocol):
                 exchange.parts.append(payload)
                 exchange.received = len(payload)
         exchange.complete = self._body is None
-        self._door.proxy.arrive(exchange)
+        # A small body is awaited: it then leaves in one write with its head, and a refusal
+        # need not cost the connection.
+        self._gathering = not exchange.complete and 0 < head.length <= _SMALL and not head.expect
+        if not self._gathering:
+            self._door.proxy.arrive(exchange)
         return rest
 
     def _take_body(self, data: bytes) -> bytes:
@@ -278,9 +285,20 @@ class BotConnection(asyncio.Protocol):
         except FramingError:
             self._door.proxy.broken(exchange, _BROKEN)
             return b""
-        if payload or self._body is None:
-            self._door.proxy.body(exchange, payload, ended=self._body is None)
+        ended = self._body is None
+        if self._gathering:
+            self._gather(exchange, payload, ended)
+        elif payload or ended:
+            self._door.proxy.body(exchange, payload, ended=ended)
         return rest
+
+    def _gather(self, exchange: Exchange, payload: bytes, ended: bool) -> None:
+        exchange.parts.append(payload)
+        exchange.received += len(payload)
+        if ended:
+            self._gathering = False
+            exchange.complete = True
+            self._door.proxy.arrive(exchange)
 
     def _feed(self, data: bytes) -> tuple[bytes, bytes]:
         """Return (payload, what follows the body); the body is over when `_body` is None."""

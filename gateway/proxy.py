@@ -76,7 +76,7 @@ class Proxy:
         except Refused as refused:
             self.refuse(x, refused.deny)
         except Exception as error:
-            self._crashed(x, error)
+            self.crashed(x, error)
 
     async def _again(self, x: Exchange) -> None:
         """Steps 7 and 8 once more, on a connection that nobody has used."""
@@ -93,7 +93,7 @@ class Proxy:
         except Refused as refused:
             self.refuse(x, refused.deny)
         except Exception as error:
-            self._crashed(x, error)
+            self.crashed(x, error)
 
     # From the bot.
 
@@ -103,12 +103,20 @@ class Proxy:
         x.complete = ended
         if x.provider_side is not None:
             x.provider_side.send(framed(x, data, ended))
+            self._keep(x, data, ended)
             return
         x.parts.append(data)
         if x.peeking is not None:
             self._steps.more_body(x, len(data), ended)
         elif x.received > x.policy.snapshot.sizes.held:
             x.bot_side.pause_reading()
+
+    def _keep(self, x: Exchange, data: bytes, ended: bool) -> None:
+        """Keep a body that is small enough, for a repeat and for the record's subject."""
+        if x.replayable and x.answer is None:
+            x.parts.append(data)
+            if ended:
+                self._steps.note_subject(x)
 
     def broken(self, x: Exchange, deny: Deny) -> None:
         """The request's body went wrong: refuse, or cut what has begun."""
@@ -214,10 +222,15 @@ class Proxy:
         self._conclude(x)
         x.bot_side.done(close)
 
-    def _crashed(self, x: Exchange, error: Exception) -> None:
-        """A defect of ours: refuse, and say where it is. Its message might hold anything."""
+    def crashed(self, x: Exchange, error: Exception) -> None:
+        """A defect of ours: end the exchange, and say where. Its message might hold anything."""
         _LOG.error("exchange %s: %s", x.id, located(error))
-        self.refuse(x, _DEFECT)
+        if x.answer is not None and not x.head_out:
+            self._cut(x, _DEFECT.code)
+        else:
+            x.answer = None
+            x.head.close = True  # whatever went wrong, the next request is not to meet it
+            self.refuse(x, _DEFECT)
 
     def refusal_without_exchange(self, deny: Deny) -> bytes:
         """Return the refusal of a connection, on which no request was read."""

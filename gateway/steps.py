@@ -126,11 +126,15 @@ class Steps:
             reason = f"Bot {x.bot} has no rule that allows route {x.route.name}"
             raise Refused(Deny(403, "route_not_allowed", reason))
         x.rule = rule.place
+        self.note_subject(x)
+        self._store.used(x.token.id, x.address, x.wall)
+
+    def note_subject(self, x: Exchange) -> None:
+        """Note what the request is about, as far as its body is at hand."""
         finder = x.policy.subjects.get(x.route.name)
         if finder is not None:
             body = b"".join(x.parts) if x.complete and x.received <= _REPLAY else b""
             x.subject = finder.find(x.path, x.query, x.head.content_type, body)
-        self._store.used(x.token.id, x.address, x.wall)
 
     def reserve(self, x: Exchange) -> Hold | Awaitable[Hold]:
         """5 reserve: all limits in one step, before a key is touched or a byte is sent."""
@@ -202,9 +206,10 @@ class Steps:
         if body is None:
             body = framed(x, b"".join(x.parts), x.complete)
         connection.begin(x, head + body)
-        if not x.complete or len(body) > _REPLAY:
+        if max(x.received, x.head.length) > _REPLAY or (x.head.chunked and not x.complete):
             x.replayable = False
             x.parts = []
+        if not x.complete:
             x.bot_side.resume_reading()
 
     def settle(self, x: Exchange) -> None:

@@ -47,6 +47,10 @@ class Carrier(Protocol):
         """Take note that no (more) answer will come."""
         ...
 
+    def crashed(self, x: Exchange, error: Exception) -> None:
+        """Take note of a defect on the way of the answer."""
+        ...
+
 
 class ProviderConnection(asyncio.Protocol):
     """One connection to a provider, carrying one exchange at a time."""
@@ -111,17 +115,20 @@ class ProviderConnection(asyncio.Protocol):
         if exchange is None:
             self._pool.unsolicited(self)
             return
-        if self._body is None:
-            data = self._take_head(exchange, data)
-            if self._body is None or self.exchange is not exchange:
-                return
-        self.deadline = self._pool.now() + self._pool.seconds.stream
         try:
+            if self._body is None:
+                data = self._take_head(exchange, data)
+                if self._body is None or self.exchange is not exchange:
+                    return
+            self.deadline = self._pool.now() + self._pool.seconds.stream
             self._take_body(exchange, data)
         except FramingError as error:
             self.exchange = None
             self._transport.abort()
             self._fail(exchange, "malformed", str(error))
+        except Exception as error:  # a defect of ours must not leave the bot waiting
+            self.abandon()
+            self._pool.carrier.crashed(exchange, error)
 
     # One exchange.
 

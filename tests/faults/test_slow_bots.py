@@ -214,7 +214,7 @@ async def _attacked(gateway: Running) -> AsyncIterator[None]:
         await process.wait()
 
 
-@pytest.mark.full
+@pytest.mark.soak  # ten per cent can only be told on a quiet machine
 async def test_500_attackers_hardly_slow_a_legitimate_bot(tmp_path: Path, figure: Figure) -> None:
     """Row 19: p99 of a legitimate bot with 500 slow heads and bodies open, against without."""
 
@@ -230,12 +230,10 @@ async def test_500_attackers_hardly_slow_a_legitimate_bot(tmp_path: Path, figure
         apart(tmp_path, origin.port, deadlines=deadlines) as gateway,
     ):
         quiet, attacked = [], []
-        for turn in range(15):  # other work on the machine only ever adds: the best rounds count
+        for _ in range(15):  # other work on the machine only ever adds: the best rounds count
             quiet.append(await measured(gateway))
             async with _attacked(gateway):
                 attacked.append(await measured(gateway))
-            if turn > 2 and min(attacked) <= min(quiet) * 1.10:
-                break
     best, worst = min(quiet) * 1000, min(attacked) * 1000
     figure("19 p99 with 500 attackers", f"{worst:.2f} ms, without {best:.2f} ms")
     assert worst <= best * 1.10

@@ -78,7 +78,7 @@ async def asking(gateway: Gateway) -> AsyncIterator[asyncio.StreamReader]:
 
 
 async def ask(gateway: Gateway) -> bytes:
-    async with asyncio.timeout(10), asking(gateway) as reader:
+    async with asyncio.timeout(5), asking(gateway) as reader:
         head = await reader.readuntil(b"\r\n\r\n")
         return head + await reader.read(1)
 
@@ -88,7 +88,7 @@ async def test_what_every_object_says_of_itself_in_mid_journey(tmp_path: Path) -
         reached, loop = asyncio.Event(), asyncio.get_running_loop()
         provider.play = lambda _: void(loop.call_soon_threadsafe(reached.set))
         async with gateway_to(provider, tmp_path) as gateway, asking(gateway):
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(5):
                 await reached.wait()
             assert traces(provider.got[0], {"key": KEY})  # it was there to be seen
             ours = [it for it in gc.get_objects() if _module(it).startswith("gateway.")]
@@ -225,7 +225,7 @@ async def test_a_crash_within_the_answer(
 
         provider.play = play
         async with gateway_to(provider, tmp_path) as gateway:
-            async with asyncio.timeout(10), asking(gateway) as reader:
+            async with asyncio.timeout(5), asking(gateway) as reader:
                 await reached.wait()
                 (exchange,) = gateway.proxy.live
                 exchange.taps = (CrashingTap(),)
