@@ -21,15 +21,19 @@ from gateway import providers
 from gateway.audit import Record
 from gateway.cli import cli
 from gateway.config import load, schema
+from gateway.config.values import size
 from gateway.core.model import Connections, Deadlines
 from gateway.core.places.parse import _KINDS
 from gateway.core.sdks import SDKS, Sdk, lines
+from gateway.demo.keys import KEYS
+from gateway.demo.process import DemoProcess
 from gateway.metrics import NAMES
 from tests.support.running import Running
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
 SOURCES = sorted(file for file in (ROOT / "gateway").rglob("*.py") if "demo" not in file.parts)
+FENCED = re.compile(r"(?ms)^```(\w*)\n(.*?)^```$")
 BASE = "http://127.0.0.1:8080/"
 EVERY = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda file: file.stem)
 
@@ -74,7 +78,7 @@ def test_every_model_of_the_schema_is_looked_at() -> None:
     assert ours == set(MODELS.values())
 
 
-@pytest.mark.parametrize(("start", "model"), MODELS.items())
+@pytest.mark.parametrize(("start", "model"), list(MODELS.items()))
 def test_every_key_is_documented_and_no_other(start: str, model: type[BaseModel]) -> None:
     keys = {f"{start}{name}" for name in model.model_fields}
     documented = {
@@ -97,7 +101,7 @@ def test_defaults_are_documented(start: str, values: Deadlines | Connections) ->
 def test_default_sizes_are_documented() -> None:
     for name, field in schema.SizeKeys.model_fields.items():
         default = rows("docs/configuration.md")[f"sizes.{name}"][0]
-        assert schema.values.size(default) == field.default, name
+        assert size(default) == field.default, name
 
 
 def test_the_example_loads(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -110,7 +114,8 @@ def test_the_example_loads(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @EVERY
 def test_configurations_in_documents_load(document: Path, tmp_path: Path) -> None:
-    for number, block in enumerate(re.findall(r"(?ms)^```yaml\n(.*?)^```", document.read_text())):
+    blocks = [block for kind, block in FENCED.findall(document.read_text()) if kind == "yaml"]
+    for number, block in enumerate(blocks):
         whole = block if "bots:" in block else f"{block}bots: {{}}\n"
         file = tmp_path / f"{number}.yaml"
         file.write_text(
@@ -141,7 +146,7 @@ def test_every_metric_is_documented_and_no_other() -> None:
 
 
 def test_every_field_of_the_record_is_documented_in_order() -> None:
-    section = text("docs/operations.md").partition("## The record")[2].partition("\n## ")[0]
+    section = text("docs/operations.md").partition("## The record")[2].partition("\n##")[0]
     found = re.findall(r"(?m)^\| `(\w+)` \|", section)
     assert found == list(Record.__struct_fields__)
 
@@ -157,11 +162,10 @@ def codes() -> Iterator[tuple[str, int]]:
 def refusal_in(node: ast.Call) -> Iterator[tuple[str, int]]:
     values = [arg.value if isinstance(arg, ast.Constant) else None for arg in node.args]
     if getattr(node.func, "id", "") == "_bad":
-        status = values[2] if len(values) > 2 else 400
-        yield str(values[0]), int(str(status))
-    elif len(values) > 1 and isinstance(values[0], int) and isinstance(values[1], str):
-        if 400 <= values[0] < 600 and re.fullmatch(r"[a-z][a-z0-9_]+", values[1]):
-            yield values[1], values[0]
+        values = [values[2] if len(values) > 2 else 400, values[0]]
+    match values:
+        case [int(status), str(code), *_] if 400 <= status < 600 and re.fullmatch(r"[a-z_]+", code):
+            yield code, status
 
 
 def test_refusals_are_found_in_the_source() -> None:
@@ -239,18 +243,24 @@ SHELL = [sdk for sdk in SDKS if sdk.language == "shell"]
 
 
 @pytest.mark.parametrize("sdk", SHELL, ids=lambda sdk: sdk.provider)
-def test_the_rows_for_curl_work(sdk: Sdk, launcher: Callable[..., Running]) -> None:
+def test_the_rows_for_curl_reach_the_provider_with_its_key(
+    sdk: Sdk, launcher: Callable[..., Running], demo: DemoProcess
+) -> None:
     if shutil.which("curl") is None:
         pytest.skip("needs curl")
     running = served(launcher)
     route = "echo" if sdk.provider == "generic" else sdk.provider
     token = running.token("curl-bot", "telegram" if sdk.provider == "telegram" else "plain")
-    (filled,) = [
-        one for one in lines(sdk.provider, running.base(route), token) if one.name == "curl"
-    ]
+    rows = lines(sdk.provider, running.base(route), token)
+    (filled,) = [one for one in rows if one.name == "curl"]
     command = [*shlex.split(filled.change), "-s", "--noproxy", "*", "-w", "\n%{http_code}"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
-    assert done.stdout.splitlines()[-1] == "200", done.stdout
+    (seen,) = demo.seen()
+    assert done.stdout.splitlines()[-1] == str(seen.status), done.stdout
+    assert seen.holds(KEYS[route])
+    assert not seen.holds(token)
+    # The demo lists OpenAI's models at the path where Anthropic has its own, too.
+    assert seen.key_ok or sdk.provider == "anthropic"
 
 
 _SERVED: list[Running] = []
@@ -266,18 +276,19 @@ def served(launcher: Callable[..., Running]) -> Running:
 
 # Commands and links
 
+COMMAND = re.compile(r"(?:\./dev\b|(?<![\w-])gateway(?! gateway)(?= [a-z]))[^#]*")
+
 
 def commands(document: Path) -> Iterator[list[str]]:
     """Every `gateway ...` and `./dev ...` that a document prints, as words."""
     said = document.read_text()
-    blocks = re.findall(r"(?ms)^```(?:sh|ini)?\n(.*?)^```", said)
-    spoken = re.findall(r"`([^`\n]+)`", re.sub(r"(?ms)^```.*?^```", "", said))
-    for line in [*(line for block in blocks for line in block.splitlines()), *spoken]:
-        match = re.search(r"(?:^|[\s/=])(gateway (?!gateway\b)[a-z].*|(?<=\./)dev .*)", f" {line}")
-        found = re.search(r"\./dev( .*)?$", line) or match
-        if found and not re.match(r"\s*(?:image|location)", line):
-            words = found[0].strip().removeprefix("/").removeprefix("=")
-            yield words.split("#")[0].split()
+    blocks = [block for kind, block in FENCED.findall(said) if kind in ("", "ini")]
+    lines = [line for block in blocks for line in block.splitlines()]
+    spoken = re.findall(r"`([^`\n]+)`", re.sub(FENCED, "", said))
+    for line in [*lines, *(words for words in spoken if COMMAND.match(words))]:
+        match = COMMAND.search(line)
+        if match:
+            yield match[0].split()
 
 
 def options_of(command: click.Command) -> set[str]:
@@ -327,15 +338,14 @@ def paths_of_commands(command: click.Command, path: str) -> Iterator[str]:
         yield path
 
 
-@pytest.mark.parametrize("path", paths_of_commands(cli, "gateway"))
+@pytest.mark.parametrize("path", list(paths_of_commands(cli, "gateway")))
 def test_every_command_is_documented(path: str) -> None:
     assert f"`{path}" in text("docs/operations.md")
 
 
 @EVERY
 def test_links_lead_somewhere(document: Path) -> None:
-    said = re.sub(r"(?ms)^```.*?^```", "", document.read_text())
-    for target in re.findall(r"\]\(([^)\s]+)\)", said):
+    for target in re.findall(r"\]\(([^)\s]+)\)", re.sub(FENCED, "", document.read_text())):
         if re.match(r"https?://", target):
             continue
         path, _, anchor = target.partition("#")
