@@ -138,7 +138,8 @@ class ProviderConnection(asyncio.Protocol):
         self._body = None
         self._buffer = b""
         self._interim = 0
-        self.send(data)
+        self.deadline = self._pool.now() + self._pool.seconds.first_byte
+        self._transport.write(data)
         if exchange.bot_side.write_paused:
             self._transport.pause_reading()
 

@@ -35,33 +35,22 @@ class Body(Enum):
 class AnswerHead:
     """A provider's answer head. `lines` are the header lines that travel on, in their order."""
 
-    __slots__ = (
-        "body",
-        "chunked",
-        "close",
-        "http10",
-        "length",
-        "lines",
-        "named",
-        "reason",
-        "request_id",
-        "status",
-    )
+    # What most answers leave as it is: an answer is read on every request.
+    length = -1
+    chunked = False
+    request_id = b""
+    """The provider's own id of the request, at most 128 bytes of it."""
+    named: tuple[bytes, ...] = ()
+    """Header names that Connection lists."""
+    body = Body.NONE
 
     def __init__(self, status: int, reason: bytes, http10: bool) -> None:
         self.status = status
         self.reason = reason
         self.http10 = http10
-        self.chunked = False
         self.close = http10
         """Whether the provider's connection ends with this answer."""
-        self.length = -1
         self.lines: list[bytes] = []
-        self.named: list[bytes] = []
-        """Header names that Connection lists."""
-        self.body = Body.NONE
-        self.request_id = b""
-        """The provider's own id of the request, at most 128 bytes of it."""
 
 
 def read_answer(head: bytes, kinds: HeaderKinds, method: bytes) -> AnswerHead | str:
@@ -130,14 +119,14 @@ def _id(answer: AnswerHead, value: bytes) -> str | None:
 
 
 def _named(answer: AnswerHead, value: bytes) -> str | None:
-    answer.named += [token.strip(b" \t").lower() for token in value.split(b",")]
+    answer.named += tuple(token.strip(b" \t").lower() for token in value.split(b","))
     return None
 
 
 _SPECIAL = {LENGTH: _length, CODING: _coding, ID: _id, CONNECTION: _named}
 
 
-def _connection(answer: AnswerHead, named: list[bytes]) -> None:
+def _connection(answer: AnswerHead, named: tuple[bytes, ...]) -> None:
     answer.close = b"close" in named or (answer.http10 and b"keep-alive" not in named)
     others = [name for name in named if name not in (b"close", b"keep-alive")]
     if others:
