@@ -222,6 +222,8 @@ class BotConnection(asyncio.Protocol):
             if len(data) >= most or end >= 0:
                 reason = f"The request's head is larger than {most} bytes"
                 self._refuse_head(Deny(431, "head_too_large", reason))
+            elif data and not (data[:1].isalpha() or data == b"\r"):  # a TLS handshake?
+                self._refuse_head(_NOT_HTTP)
             elif data:
                 self._await_head(data)
             return b""
@@ -354,5 +356,8 @@ class BotConnection(asyncio.Protocol):
         return self._door.now() + seconds.idle if self.exchange is None else NEVER
 
 
+_NOT_HTTP = Deny(
+    400, "request_line", "This is not HTTP; is TLS spoken to a plain port?", repeatable=False
+)
 _DISAGREE = Deny(400, "ambiguous", "The request's head can be read in two ways", repeatable=False)
 _BROKEN = Deny(400, "framing", "The request's body is framed wrongly", repeatable=False)

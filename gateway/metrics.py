@@ -33,7 +33,6 @@ NAMES = frozenset(
         "gateway_unsolicited_total",
         "gateway_bot_connections",
         "gateway_open_exchanges",
-        "gateway_config_reload_ok",
         "gateway_audit_backlog_bytes",
         "gateway_build_info",
     }
@@ -63,7 +62,6 @@ class Metrics(Collector):
         self._failures: Counter[tuple[str, str]] = Counter()
         self._retries: Counter[str] = Counter()
         self._routes: defaultdict[str, _Route] = defaultdict(_Route)
-        self.reload_ok = True
         self.gauges: dict[str, Callable[[], float]] = {}
         """Read at scrape time: what other objects count anyway."""
         self._registry = CollectorRegistry(auto_describe=False)
@@ -161,9 +159,6 @@ class Metrics(Collector):
         yield states
         yield GaugeMetricFamily(
             "gateway_open_exchanges", "Exchanges under way", value=self._read("open_exchanges")
-        )
-        yield GaugeMetricFamily(
-            "gateway_config_reload_ok", "1 if the last load succeeded", value=float(self.reload_ok)
         )
         yield GaugeMetricFamily(
             "gateway_bot_connections", "Connections from bots", value=self._read("bot_connections")

@@ -214,11 +214,12 @@ class Proxy:
         """Answer with a refusal, in the shape of the provider's own errors."""
         if x.over:
             return
-        x.status, x.code = deny.status, deny.code
+        shape = x.route.provider.refuse(deny, x.id)
+        x.status, x.code = shape.status, deny.code
         self._metrics.refusal(x.route.name, deny.code)
         self._let_go(x)
         close = x.head.close or not x.complete or x.bot_side.will_close
-        x.bot_side.write(refusal(x.route.provider, deny, x.id, x.head.method, close))
+        x.bot_side.write(refusal(shape, x.id, x.head.method, close))
         self._conclude(x)
         x.bot_side.done(close)
 
@@ -235,7 +236,7 @@ class Proxy:
     def refusal_without_exchange(self, deny: Deny) -> bytes:
         """Return the refusal of a connection, on which no request was read."""
         self._metrics.refusal("", deny.code)
-        return refusal(NOWHERE.provider, deny, "", b"", close=True)
+        return refusal(NOWHERE.provider.refuse(deny, ""), "", b"", close=True)
 
     def _cut(self, x: Exchange, code: str) -> None:
         x.code = code

@@ -65,11 +65,24 @@ class Gateway:
 
     async def start(self) -> None:
         """Open everything. Raises Refused or OSError where something cannot be opened."""
+        asyncio.get_running_loop().set_exception_handler(handle)
         await self.store.start(self._tokens_changed)
+        await self._look_for_secrets()
         await self.admin.start(self._snapshot.settings.admin)
         handshake = self._snapshot.deadlines.head
         for listener in self._snapshot.settings.listeners:
             await self.listeners.open(listener, lambda: BotConnection(self.door), handshake)
+
+    async def _look_for_secrets(self) -> None:
+        """Fetch every secret that a route names, and say which are missing."""
+        refs = {route.secret for route in self._snapshot.routes.values() if route.secret}
+        for ref in sorted(refs, key=str):
+            try:
+                secret = self.keyring.get(ref, "")
+                if isinstance(secret, asyncio.Future):
+                    await secret
+            except Refused as refused:
+                _LOG.warning("routes with %s will refuse: %s", ref, refused.deny.reason)
 
     async def stop(self) -> None:
         """Drain: accept no more, let what is under way end within the deadline, then cut it."""
@@ -175,7 +188,6 @@ async def _serve(
     snapshot: Snapshot, environ: Mapping[str, str], ready: Callable[[Gateway], None]
 ) -> int:
     loop = asyncio.get_running_loop()
-    loop.set_exception_handler(handle)
     stopped = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)

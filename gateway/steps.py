@@ -14,6 +14,7 @@ from gateway.core.inject import inject
 from gateway.core.model import Route, Sizes
 from gateway.core.outgoing import request_head, unencoded
 from gateway.core.places import Outgoing, Place
+from gateway.core.routing import ambiguity
 from gateway.core.secret import Secret
 from gateway.core.tokens import digest
 from gateway.exchange import Exchange
@@ -52,9 +53,13 @@ class Steps:
         if learnt.policy is not x.policy:
             learnt.policy, learnt.token = x.policy, b""
             learnt.found = x.policy.router.find(head.target)
+            learnt.ambiguity = ambiguity(head.target)
         if isinstance(learnt.found, Deny):
-            raise Refused(learnt.found)
-        x.route, x.path, x.query = learnt.found
+            raise Refused(learnt.ambiguity or learnt.found)
+        x.route = learnt.found[0]
+        if learnt.ambiguity is not None:  # its path is not recorded: a token may stand anywhere
+            raise Refused(learnt.ambiguity)
+        _, x.path, x.query = learnt.found
         if head.upgrade:
             raise Refused(_UPGRADE)
         return self.outgoing(x)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sized
 from pathlib import Path
 
 import click
@@ -43,8 +44,12 @@ def _announce(snapshot: Snapshot) -> None:
     """Say on standard error where it serves; standard output may be the record's."""
     settings = snapshot.settings
     places = ", ".join(_shown(listener) for listener in settings.listeners)
-    counts = f"{len(snapshot.routes)} routes, {len(snapshot.bots)} bots"
+    counts = f"{_count(snapshot.routes, 'route')}, {_count(snapshot.bots, 'bot')}"
     click.echo(f"serving {counts} on {places}; metrics on {_shown(settings.admin)}", err=True)
+
+
+def _count(things: Sized, name: str) -> str:
+    return f"{len(things)} {name}{'' if len(things) == 1 else 's'}"
 
 
 def _shown(listener: Listener) -> str:

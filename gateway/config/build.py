@@ -255,6 +255,9 @@ class Builder:
         return listeners
 
     def _check_addresses(self, keys: FileKeys, listeners: list[Listener]) -> None:
+        if isinstance(keys.admin, ListenerKeys):
+            message = "only an address is allowed, such as 127.0.0.1:9091; it speaks plain HTTP"
+            self._problem(("admin",), message)
         admin = keys.admin.address if isinstance(keys.admin, ListenerKeys) else keys.admin
         seen = {admin} if admin[1] else set()
         for index, listener in enumerate(listeners):

@@ -203,13 +203,13 @@ class SizeKeys(Strict):
     """Bytes, or with KiB, MiB, GiB; `headers` counts lines."""
 
     head: Annotated[Size, Field(ge=1024, le=1024**2)] = _SIZES.head
-    """Of a request's or an answer's head."""
+    """Of a request's head; a provider's may have 64 KiB."""
     headers: Annotated[int, Field(ge=8, le=10_000)] = _SIZES.headers
-    """Header lines in a head."""
+    """Header lines in a request's head."""
     peek: Annotated[Size, Field(ge=1024, le=1024**3)] = _SIZES.peek
     """Of a body that a rule or a place of the route must read."""
     held: Annotated[Size, Field(ge=1024, le=64 * 1024**2)] = _SIZES.held
-    """Of an answer held in memory for a slow bot."""
+    """Of a request held in memory until its way on is open."""
     peeks: Annotated[Size, Field(ge=1024, le=1024**4)] = _SIZES.peeks
     """Of all the bodies being read at the same time."""
 
@@ -256,7 +256,7 @@ class BotKeys(Strict):
     """A caller, and what it may do; what is not allowed is refused."""
 
     labels: list[Name] = []
-    """Teams or other groups, for metrics."""
+    """Teams or other groups, for people who read the file."""
     allow: list[OneRule] = []
     """Routes that this bot may use."""
     tokens: list[Digest] = []

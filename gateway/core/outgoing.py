@@ -5,8 +5,7 @@ from __future__ import annotations
 from http import HTTPStatus
 
 from gateway.core.answer import AnswerHead, Body
-from gateway.core.errors import Deny
-from gateway.core.model import Provider, Route
+from gateway.core.model import Refusal, Route
 from gateway.core.places import Outgoing
 from gateway.core.request import RequestHead
 
@@ -70,9 +69,8 @@ def answer_head(
     return b"\r\n".join(lines), chunked
 
 
-def refusal(provider: Provider, deny: Deny, exchange: str, method: bytes, close: bool) -> bytes:
-    """Return a whole answer that refuses, in the provider's shape."""
-    shape = provider.refuse(deny, exchange)
+def refusal(shape: Refusal, exchange: str, method: bytes, close: bool) -> bytes:
+    """Return a whole answer that refuses."""
     lines = [f"HTTP/1.1 {shape.status} {_REASONS.get(shape.status, b'').decode()}"]
     lines += [f"{name}: {value}" for name, value in shape.headers]
     lines += [f"x-gateway-exchange: {exchange}", f"Content-Length: {len(shape.body)}"]

@@ -44,11 +44,12 @@ _ZERO = ord("0")
 class Learnt:
     """What the journey worked out from a head alone, under one policy; good for the next alike."""
 
-    __slots__ = ("found", "inject", "policy", "token")
+    __slots__ = ("ambiguity", "found", "inject", "policy", "token")
 
     def __init__(self) -> None:
         self.policy: object = None
         self.found: Any = None
+        self.ambiguity: Deny | None = None
         self.token = b""
         """The digest of the token it shows."""
         self.inject: tuple[Any, ...] = ()

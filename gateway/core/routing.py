@@ -26,10 +26,11 @@ class Router:
         self._whole = next(iter(self._first.pop(b"", ())), None)
 
     def find(self, target: bytes) -> Found | Deny:
-        """Return where `target` goes. Longest prefix first, whole segments only."""
+        """Return where `target` goes. Longest prefix first, whole segments only.
+
+        The path may still be one that two servers read differently: see `ambiguity`.
+        """
         path, mark, query = target.partition(b"?")
-        if _AMBIGUOUS.search(path):
-            return _AMBIGUOUS_PATH
         for route in self._first.get(_first_segment(path), ()):
             prefix = route.prefix
             if path.startswith(prefix) and path[len(prefix) : len(prefix) + 1] in (b"/", b""):
@@ -37,6 +38,11 @@ class Router:
         if self._whole is None:
             return _NO_ROUTE
         return self._whole, path, query if mark else None
+
+
+def ambiguity(target: bytes) -> Deny | None:
+    """Return the refusal of a target whose path could be read as two different ones."""
+    return _AMBIGUOUS_PATH if _AMBIGUOUS.search(target.partition(b"?")[0]) else None
 
 
 _AMBIGUOUS_PATH = Deny(

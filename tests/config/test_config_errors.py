@@ -277,3 +277,13 @@ def test_a_file_that_is_no_configuration_is_named(
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"x\.yaml: this file cannot be read: No such file"):
         load(tmp_path / "x.yaml", {})
+
+
+def test_an_admin_listener_takes_an_address_only(tmp_path: Path) -> None:
+    path = tmp_path / "routes.yaml"
+    path.write_text(
+        "admin: {address: 127.0.0.1:9091, reuse_port: true}\n"
+        "routes: {openai: {secret: env:OPENAI_API_KEY}}\n"
+    )
+    with pytest.raises(ConfigError, match="1:8: admin: only an address is allowed"):
+        load(path, {})

@@ -174,7 +174,7 @@ class TestRefusals:
     @given(st.sampled_from([400, 401, 403, 404, 413, 429, 431, 500, 502, 503, 504]), st.booleans())
     def test_is_one_whole_answer(self, status: int, close: bool) -> None:
         deny = Deny(status, "some_code", "Some reason")
-        out = refusal(PLUGIN, deny, "e1", b"GET", close)
+        out = refusal(PLUGIN.refuse(deny, "e1"), "e1", b"GET", close)
         raw, _, body = out.partition(b"\r\n\r\n")
         answer = read_answer(raw + b"\r\n\r\n", answer_kinds(), b"GET")
         assert isinstance(answer, AnswerHead)
@@ -184,6 +184,7 @@ class TestRefusals:
 
     def test_head_gets_the_length_alone(self) -> None:
         deny = Deny(401, "c", "Some reason")
-        whole, head_only = (refusal(PLUGIN, deny, "e", m, close=False) for m in (b"GET", b"HEAD"))
+        shape = PLUGIN.refuse(deny, "e")
+        whole, head_only = (refusal(shape, "e", m, close=False) for m in (b"GET", b"HEAD"))
         assert whole.startswith(head_only)
         assert head_only.endswith(b"\r\n\r\n")

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from gateway.core.errors import Deny
 from gateway.core.model import Origin, Route
-from gateway.core.routing import Router
+from gateway.core.routing import Router, ambiguity
 from gateway.providers.generic import PLUGIN
 
 
@@ -24,7 +24,8 @@ WHOLE = Router([route("whole", b""), route("a", b"/a")])
 
 
 def find(router: Router, target: bytes) -> tuple[str, bytes, bytes | None] | str:
-    found = router.find(target)
+    unclear = ambiguity(target)
+    found = unclear or router.find(target)
     if isinstance(found, Deny):
         return found.code
     return found[0].name, found[1], found[2]
