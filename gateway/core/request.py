@@ -126,26 +126,28 @@ class HeadReader:
     for which the exchange of the last one must be over.
     """
 
-    __slots__ = ("_kinds", "_last", "_rest")
+    __slots__ = ("_kinds", "_last", "_raw", "_rest")
 
     def __init__(self) -> None:
-        self._rest = b""
+        self._raw = self._rest = b""
         self._kinds: HeaderKinds | None = None
-        self._last: RequestHead | None = None
+        self._last = unread()
 
     def read(self, raw: bytes, kinds: HeaderKinds, most: int) -> RequestHead | Deny:
         """Read `raw`, which ends with its empty line; see `read_request`."""
-        length = _LENGTH_LINE.search(raw)
-        rest = raw[: length.start()] + raw[length.end() :] if length else raw
+        if raw == self._raw and kinds is self._kinds:
+            return self._last
+        found = _LENGTH_LINE.search(raw)
+        length = int(found[1]) if found else -1
+        rest = raw[: found.start()] + raw[found.end() :] if found else raw
         last = self._last
-        known = last is not None and rest == self._rest and kinds is self._kinds
-        if known and last is not None and not (last.chunked and length):
-            last.length = int(length[1]) if length else -1
+        if rest == self._rest and kinds is self._kinds and not (last.chunked and found):
+            self._raw, last.length = raw, length
             return last
         head = read_request(raw, kinds, most)
         # Kept only where `rest` says nothing of a length, not even 0: then another may be put in.
-        if isinstance(head, RequestHead) and head.length == (int(length[1]) if length else -1):
-            self._rest, self._kinds, self._last = rest, kinds, head
+        if isinstance(head, RequestHead) and head.length == length:
+            self._raw, self._rest, self._kinds, self._last = raw, rest, kinds, head
         return head
 
 

@@ -9,7 +9,9 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
+from gateway.core.errors import GatewayError
 from gateway.core.model import Subject
+from gateway.core.multipart import boundary_of, parts
 
 _LONGEST = 128
 
@@ -47,6 +49,18 @@ class SubjectFinder:
             return self._from_json(body)
         if self._forms and content_type.startswith(b"application/x-www-form-urlencoded"):
             return _pair(body, self._forms)
+        if self._forms and content_type.startswith(b"multipart/form-data"):
+            return self._from_parts(content_type, body)
+        return ""
+
+    def _from_parts(self, content_type: bytes, body: bytes) -> str:
+        try:
+            every = parts(body, boundary_of(content_type))
+        except GatewayError:
+            return ""
+        for part in every:
+            if not part.is_file and part.name.decode("latin-1") in self._forms:
+                return _text(body[part.content : part.end])
         return ""
 
     def _from_json(self, body: bytes) -> str:

@@ -10,12 +10,18 @@ from gateway.core.model import Subject
 from gateway.core.subject import SubjectFinder
 
 JSON, FORM = b"application/json", b"application/x-www-form-urlencoded"
+PARTS = b"multipart/form-data; boundary=B"
 FINDER = SubjectFinder(
     [
         Subject("model", json="model", form="model", query="model", path=r"/models/([^/:]+)"),
         Subject("chat", json="chat_id", form="chat_id", query="chat_id"),
     ]
 )
+
+
+def _parts(more: bytes, name: bytes) -> bytes:
+    head = b'Content-Disposition: form-data; name="%b"%b' % (name, more)
+    return b"--B\r\n%b\r\n\r\nvalue\r\n--B--\r\n" % head
 
 
 @pytest.mark.parametrize(
@@ -37,6 +43,10 @@ FINDER = SubjectFinder(
         pytest.param(b"/x", None, FORM + b"; charset=utf-8", b"model=m", "m", id="form-charset"),
         pytest.param(b"/x", None, b"text/plain", b"model=m", "", id="no-form"),
         pytest.param(b"/x", None, FORM, b"&".join([b"a=b"] * 100), "", id="form-too-many"),
+        pytest.param(b"/x", None, PARTS, _parts(b"", b"model"), "value", id="multipart"),
+        pytest.param(b"/x", None, PARTS, _parts(b'; filename="f"', b"model"), "", id="file"),
+        pytest.param(b"/x", None, PARTS, _parts(b"", b"other"), "", id="multipart-without"),
+        pytest.param(b"/x", None, PARTS, b"--B\r\nmodel", "", id="multipart-broken"),
         pytest.param(b"/x", b"chat_id=%2D7", b"", b"", "-7", id="query"),
         pytest.param(b"/x", b"chat_id=", b"", b"", "", id="query-empty"),
         pytest.param(b"/models/gem:go", b"model=q", JSON, b'{"model":"b"}', "gem", id="path-first"),
