@@ -73,7 +73,9 @@ def refusal(shape: Refusal, exchange: str, method: bytes, close: bool) -> bytes:
     """Return a whole answer that refuses."""
     lines = [f"HTTP/1.1 {shape.status} {_REASONS.get(shape.status, b'').decode()}"]
     lines += [f"{name}: {value}" for name, value in shape.headers]
-    lines += [f"x-gateway-exchange: {exchange}", f"Content-Length: {len(shape.body)}"]
+    if exchange:
+        lines.append(f"x-gateway-exchange: {exchange}")
+    lines.append(f"Content-Length: {len(shape.body)}")
     if close:
         lines.append("Connection: close")
     head = "\r\n".join([*lines, "\r\n"]).encode("latin-1")

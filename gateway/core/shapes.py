@@ -30,9 +30,13 @@ _OPENAI_TYPES: Mapping[int, str] = MappingProxyType(
 
 
 def sentence(deny: Deny, exchange: str) -> str:
-    """Say who refused, why, and what to quote when asking about it."""
+    """Say who refused, why, and what to quote when asking about it.
+
+    There is no exchange where a connection was refused before a request was read.
+    """
     reason = deny.reason.rstrip(". ")
-    return f"The gateway refused this: {reason} (code {deny.code}, exchange {exchange})"
+    quote = f"code {deny.code}, exchange {exchange}" if exchange else f"code {deny.code}"
+    return f"The gateway refused this: {reason} ({quote})"
 
 
 def wait_headers(deny: Deny) -> Headers:
