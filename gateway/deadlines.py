@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import Protocol
 
+from gateway.defects import located
+
+_LOG = logging.getLogger("gateway.deadlines")
 NEVER = float("inf")
 
 
@@ -40,8 +44,15 @@ class Deadlines:
     def _look(self) -> None:
         now = self._loop.time()
         for one in [one for one in self._watched if one.deadline <= now]:
-            one.expire(now)
+            if one.deadline <= now:  # the expiry of another one may have moved it
+                self._expire(one, now)
         self._timer = self._loop.call_later(self._tick, self._look) if self._watched else None
+
+    def _expire(self, one: Watched, now: float) -> None:
+        try:
+            one.expire(now)
+        except Exception as error:  # a defect of ours must not end all deadlines
+            _LOG.error("a deadline: %s", located(error))
 
 
 def tick_for(shortest: float) -> float:

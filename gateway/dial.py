@@ -65,6 +65,12 @@ class Dialler:
             raise _unreachable(origin, "its name cannot be resolved") from None
         return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
+    def _trusting(self, origin: Origin, ca: str | None) -> ssl.SSLContext:
+        try:
+            return self._context(ca)
+        except OSError:  # ssl.SSLError too: the file was good to read when the gateway started
+            raise _unreachable(origin, "the route's `ca` file cannot be used") from None
+
     async def _any(
         self,
         factory: Callable[[], P],
@@ -73,7 +79,7 @@ class Dialler:
         ca: str | None,
         seconds: float,
     ) -> P:
-        tls = self._context(ca) if origin.scheme == "https" else None
+        tls = self._trusting(origin, ca) if origin.scheme == "https" else None
         why = ""
         for address in addresses:
             try:

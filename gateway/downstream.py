@@ -120,14 +120,16 @@ class BotConnection(asyncio.Protocol):
         """Stop reading the request's body: its way on is full."""
         if not self._paused and self._body is not None:
             self._paused = True
-            self.deadline = NEVER
+            if not self.write_paused:  # a bot that does not read its answer has a deadline still
+                self.deadline = NEVER
             self._transport.pause_reading()
 
     def resume_reading(self) -> None:
         """Read on."""
         if self._paused and not self._transport.is_closing():
             self._paused = False
-            self.deadline = self._resting_deadline()
+            if not self.write_paused:
+                self.deadline = self._resting_deadline()
             self._transport.resume_reading()
 
     @property
@@ -351,8 +353,8 @@ class BotConnection(asyncio.Protocol):
         if self._lingering:
             unsent = self._transport.get_write_buffer_size()
             return self._door.now() + (seconds.write if unsent else seconds.linger)
-        if self._body is not None:
-            return self._door.now() + seconds.body
+        if self._body is not None:  # not read on: its silence is then not the bot's
+            return NEVER if self._paused else self._door.now() + seconds.body
         return self._door.now() + seconds.idle if self.exchange is None else NEVER
 
 

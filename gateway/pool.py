@@ -124,10 +124,15 @@ class Pool:
             if not promise.done():
                 promise.set_exception(refused)
             return
-        if promise.done():  # the bot left meanwhile
-            self.keep(connection)
-        else:
+        except Exception as error:  # a defect of ours must not leave the bot waiting
+            if not promise.done():
+                promise.set_exception(error)
+            return
+        if not promise.done():
+            connection.deadline = self.now() + self.seconds.pool  # the bot may leave just now
             promise.set_result(connection)
+        elif not connection.is_closed():  # the bot left meanwhile
+            self.keep(connection)
 
     def keep(self, connection: ProviderConnection) -> None:
         """Put a connection that carries nothing into the pool; the oldest one may have to go."""

@@ -226,7 +226,9 @@ class Proxy:
     def crashed(self, x: Exchange, error: Exception) -> None:
         """A defect of ours: end the exchange, and say where. Its message might hold anything."""
         _LOG.error("exchange %s: %s", x.id, located(error))
-        if x.answer is not None and not x.head_out:
+        if x.over:  # it is the bot's next request that failed: its end is the connection's
+            x.bot_side.abort()
+        elif x.answer is not None and not x.head_out:
             self._cut(x, _DEFECT.code)
         else:
             x.answer = None

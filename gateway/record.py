@@ -8,7 +8,7 @@ from gateway.audit import Record
 from gateway.core.errors import Refused
 from gateway.core.model import Route
 from gateway.core.places import Outgoing
-from gateway.exchange import Exchange
+from gateway.exchange import NOBODY, Exchange
 
 _LONGEST = 512
 
@@ -25,7 +25,7 @@ def record_of(x: Exchange, now: float) -> Record:
         x.head.method.decode(),
         route.name,
         x.rule,
-        _path(route, x.path),
+        _path(route, x.path, known=x.token is not NOBODY),
         x.subject,
         secret.label if secret is not None else "",
         x.status,
@@ -47,11 +47,17 @@ def _outcome(x: Exchange) -> str:
     return "cut" if x.answer is not None else "refused"
 
 
-def _path(route: Route, path: bytes) -> str:
+def _path(route: Route, path: bytes, known: bool) -> str:
     """Return the path after the prefix, without its query and without a token in it.
 
-    A path that no route takes may hold a token anywhere, so nothing is said of it.
+    A path that no route takes may hold a token anywhere, so nothing is said of it; nor where
+    the token was looked for in the path, and neither there nor elsewhere was one that is `known`.
     """
+    elsewhere = not known and not any(
+        place.find(Outgoing(path, None, (), [])) for place in route.in_path
+    )
+    if route.in_path and elsewhere:
+        return ""
     for place in route.in_path:
         shown = Outgoing(path, None, (), [])
         with suppress(Refused):  # the path does not begin as this place does

@@ -40,6 +40,10 @@ class BotSide(Protocol):
         """The answer cannot be completed."""
         ...
 
+    def abort(self) -> None:
+        """Break the connection at once; an exchange under way is told that the bot is gone."""
+        ...
+
 
 class ProviderSide(Protocol):
     """The provider's connection, while it carries an exchange."""

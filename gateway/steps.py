@@ -203,6 +203,8 @@ class Steps:
         self, x: Exchange, connection: ProviderConnection, head: bytes, body: bytes | None
     ) -> None:
         """8 send: the head and all of the body that is at hand, in one write."""
+        if connection.is_closed():  # since it was dialled
+            raise Refused(_CLOSED)
         x.provider_side = connection
         x.reused = connection.reused
         x.attempts += 1
@@ -252,5 +254,6 @@ _NO_TOKEN = Deny(401, "no_token", "The request carries no token where this route
 _TWO_TOKENS = Deny(401, "two_tokens", "The request carries two different tokens")
 _UNKNOWN_TOKEN = Deny(401, "unknown_token", "The token is not one of this gateway's")
 _EXPIRED_TOKEN = Deny(401, "expired_token", "The token has expired")
+_CLOSED = Deny(502, "upstream_closed", "The provider closed the connection", repeatable=True)
 _NO_MEMORY = Deny(503, "busy", "Too many request bodies are being read", repeatable=True)
 _NO_RECORD = Deny(503, "record_full", "The record cannot be written, so nothing is let through")

@@ -168,6 +168,10 @@ class ProviderConnection(asyncio.Protocol):
         self.deadline = self._pool.now() + self._pool.seconds.stream
         self._transport.resume_reading()
 
+    def is_closed(self) -> bool:
+        """Return whether nothing can be sent any more."""
+        return self._transport.is_closing()
+
     def is_usable(self) -> bool:
         """Return whether an idle connection is open and silent, by asking the kernel."""
         return not self._transport.is_closing() and not self._poll.poll(0)
@@ -177,6 +181,8 @@ class ProviderConnection(asyncio.Protocol):
         self.deadline = NEVER
         exchange, self.exchange = self.exchange, None
         if exchange is None:
+            if self._transport.is_closing():  # what it still has to send will not leave any more
+                self._transport.abort()
             self._pool.expired(self)
             return
         self._transport.abort()

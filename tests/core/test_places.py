@@ -402,3 +402,12 @@ def test_a_wrong_notation_says_what_is_allowed(spec: str | Mapping[str, object],
     with pytest.raises(ValueError, match=r"place|pointer|colon") as caught:
         parse_place(spec)
     assert why in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["Cookie", "X-Forwarded-For", "X-Gateway-Key", "Proxy-Authorization", "X_Key", "User-Agent"],
+)
+def test_a_header_that_never_travels_is_no_place(name: str) -> None:
+    with pytest.raises(ValueError, match="is not a place"):
+        parse_place({"header": name})

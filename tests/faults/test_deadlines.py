@@ -9,9 +9,10 @@ from time import perf_counter
 
 import pytest
 
+from gateway.deadlines import NEVER, Deadlines
 from tests.faults.conftest import Figure
 from tests.faults.gateways import TOKEN, apart, inside
-from tests.faults.wire import BotWire, ProviderWire, bot, provider, request
+from tests.faults.wire import BotWire, ProviderWire, bot, provider, request, until
 
 _STREAM = (
     b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -205,3 +206,106 @@ async def test_a_stalled_upload_ends_with_the_first_byte_deadline(
     figure("18 amid a stalled upload: let go after", f"{seconds:.2f} s of 0.5 s")
     assert record["status"] in (499, 504)
     assert seconds <= 1.0
+
+
+async def test_neither_side_reads_and_the_bot_is_cut(tmp_path: Path) -> None:
+    """The upload is stuck at the provider and the answer at the bot: the bot has the deadline."""
+
+    async def script(wire: ProviderWire) -> None:
+        await wire.head()
+        wire.writer.transport.pause_reading()  # type: ignore[attr-defined]
+        await wire.send(_STREAM)
+        while True:
+            await wire.send(b"10000\r\n%b\r\n" % (b"x" * 65_536))
+
+    async def upload(wire: BotWire) -> None:
+        while True:
+            await wire.send(b"10000\r\n%b\r\n" % (b"y" * 65_536))
+
+    deadlines = {"first_byte": 1, "stream": 1, "write": 1, "body": 1, "idle": 1}
+    async with (
+        provider(script) as origin,
+        inside(tmp_path, origin.port, deadlines=deadlines) as gateway,
+        bot(gateway.port) as wire,
+    ):
+        wire.writer.transport.pause_reading()  # type: ignore[attr-defined]
+        await wire.send(request(TOKEN, b"", "Transfer-Encoding: chunked"))
+        await asyncio.sleep(0.5)  # the answer fills up first
+        uploading = asyncio.ensure_future(upload(wire))
+        record = await gateway.record()
+        uploading.cancel()
+        await asyncio.gather(uploading, return_exceptions=True)
+        assert (record["status"], record["code"]) == (499, "client_gone")
+        assert not gateway.gateway.proxy.live
+
+
+async def test_a_provider_that_reads_no_further_after_its_answer_is_let_go(tmp_path: Path) -> None:
+    """What the bot uploaded will never leave: the connection is not kept open for it."""
+    over = asyncio.Event()
+
+    async def script(wire: ProviderWire) -> None:
+        await wire.head()
+        wire.writer.transport.pause_reading()  # type: ignore[attr-defined]
+        await asyncio.sleep(0.5)  # the upload gets stuck first
+        await wire.ok(b"enough")
+        await over.wait()
+
+    async with (
+        provider(script) as origin,
+        inside(tmp_path, origin.port, deadlines={"stream": 0.5}) as gateway,
+        bot(gateway.port) as wire,
+    ):
+        uploading = asyncio.ensure_future(wire.send(request(TOKEN, b"x" * 30_000_000)))
+        assert (await wire.answer()).body == b"enough"
+        uploading.cancel()
+        await asyncio.gather(uploading, return_exceptions=True)
+        assert gateway.gateway.pool.busy == 1
+        await until(lambda: gateway.gateway.pool.busy == 0)
+        over.set()
+
+
+class _Due:
+    """Something whose deadline has passed."""
+
+    def __init__(self, act: Callable[[], None]) -> None:
+        self.deadline = 0.0
+        self.expired = 0
+        self._act = act
+
+    def expire(self, now: float) -> None:
+        """Act."""
+        self.deadline = NEVER
+        self.expired += 1
+        self._act()
+
+
+async def test_a_defect_of_one_deadline_does_not_end_the_others() -> None:
+    def fail() -> None:
+        raise RuntimeError
+
+    deadlines = Deadlines(asyncio.get_running_loop(), 0.01)
+    broken, good = _Due(fail), _Due(lambda: None)
+    deadlines.watch(broken)
+    await until(lambda: broken.expired)
+    deadlines.watch(good)
+    await until(lambda: good.expired)
+    deadlines.forget(broken)
+    deadlines.forget(good)
+
+
+async def test_a_deadline_that_was_just_moved_does_not_pass() -> None:
+    pair: list[_Due] = []
+
+    def move_both() -> None:
+        for one in pair:
+            one.deadline = NEVER
+
+    deadlines = Deadlines(asyncio.get_running_loop(), 0.01)
+    pair += [_Due(move_both), _Due(move_both)]
+    for one in pair:
+        deadlines.watch(one)
+    await until(lambda: any(one.expired for one in pair))
+    await asyncio.sleep(0.05)
+    assert sum(one.expired for one in pair) == 1
+    for one in pair:
+        deadlines.forget(one)

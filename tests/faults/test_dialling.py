@@ -14,9 +14,10 @@ from typing import Any
 import pytest
 import trustme
 
+from gateway.dial import Dialler
 from tests.faults.conftest import Figure
 from tests.faults.gateways import KEY, TOKEN, inside
-from tests.faults.wire import Origin, ProviderWire, bot, provider, request
+from tests.faults.wire import Origin, ProviderWire, bot, provider, request, until
 
 _NAME = "provider.test"
 _GOOD, _DEAD, _HOLE = "127.0.0.1", "127.0.0.2", "127.0.0.3"
@@ -247,3 +248,106 @@ async def test_a_good_certificate_works(names: Callable[[Resolver], None], tmp_p
         await wire.send(request(TOKEN))
         assert (await wire.answer()).body == b"ok"
         assert b"Bearer " + KEY.encode() in origin.requests[0].head
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+async def test_a_connection_that_breaks_before_it_is_used(
+    scheme: str,
+    names: Callable[[Resolver], None],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    """It is lost between the end of its dialling and the request's first byte."""
+
+    async def closes(wire: ProviderWire) -> None:
+        wire.close()
+
+    real = Dialler.dial
+
+    async def slow(*arguments: Any) -> Any:
+        connection = await real(*arguments)
+        await asyncio.sleep(0.1)
+        return connection
+
+    monkeypatch.setattr(Dialler, "dial", slow)
+    ca = trustme.CA()
+    ca.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    names(lambda *_: [_GOOD])
+    tls = _issued(ca, _NAME) if scheme == "https" else None
+    route = {"ca": "ca.pem"} if scheme == "https" else {"insecure": True}
+    async with (
+        provider(closes, tls=tls) as origin,
+        inside(tmp_path, _url(origin, scheme), route=route) as gateway,
+        bot(gateway.port) as wire,
+    ):
+        await wire.send(request(TOKEN))
+        answer = await wire.answer()
+        assert (answer.status, answer.error["code"]) == (502, "upstream_closed")
+
+
+async def test_a_ca_file_that_was_spoiled_since_the_start(
+    names: Callable[[Resolver], None], tmp_path: Path
+) -> None:
+    ca = trustme.CA()
+    ca.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    names(lambda *_: [_GOOD])
+    async with (
+        provider(_answers, tls=_issued(ca, _NAME)) as origin,
+        inside(tmp_path, _url(origin, "https"), route={"ca": "ca.pem"}) as gateway,
+        bot(gateway.port) as wire,
+    ):
+        (tmp_path / "ca.pem").write_text("no certificate")
+        await wire.send(request(TOKEN))
+        answer = await wire.answer()
+        assert (answer.status, answer.error["code"]) == (502, "upstream_unreachable")
+        ca.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+        await wire.send(request(TOKEN))
+        assert (await wire.answer()).body == b"ok"
+
+
+async def test_a_defect_while_dialling_ends_the_exchange(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    async def fails(*_: Any) -> Any:
+        raise RuntimeError
+
+    monkeypatch.setattr(Dialler, "dial", fails)
+    async with inside(tmp_path, 1) as gateway, bot(gateway.port) as wire:
+        await wire.send(request(TOKEN))
+        answer = await wire.answer()
+        assert (answer.status, answer.error["code"]) == (500, "defect")
+
+
+async def test_a_bot_that_leaves_as_the_connection_opens(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The connection was promised to nobody any more; it is not kept open for ever."""
+
+    async def waits(wire: ProviderWire) -> None:
+        await wire.ended()
+
+    real = Dialler.dial
+    leaving: list[Callable[[], None]] = []
+
+    async def dial(*arguments: Any) -> Any:
+        connection = await real(*arguments)
+        asyncio.get_running_loop().call_soon(leaving[0])
+        return connection
+
+    monkeypatch.setattr(Dialler, "dial", dial)
+    async with (
+        provider(waits) as origin,
+        inside(tmp_path, origin.port, deadlines={"pool": 0.3}) as gateway,
+        bot(gateway.port) as wire,
+    ):
+        proxy, pool = gateway.gateway.proxy, gateway.gateway.pool
+
+        def leave() -> None:
+            (x,) = proxy.live
+            x.bot_side.connection_lost(None)  # type: ignore[attr-defined]
+
+        leaving.append(leave)
+        await wire.send(request(TOKEN))
+        await gateway.record()
+        assert pool.busy == 1
+        await until(lambda: pool.busy == 0)

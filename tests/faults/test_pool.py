@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway.exchange import Exchange
 from tests.faults.conftest import Figure
 from tests.faults.gateways import TOKEN, Running, apart, inside
 from tests.faults.wire import ProviderWire, bot, provider, request
@@ -224,3 +225,36 @@ async def test_nothing_is_repeated_more_than_once(tmp_path: Path) -> None:
         await wire.send(request(TOKEN, method="GET"))
         assert (await wire.answer()).status == 502
         assert len(origin.requests) == 3
+
+
+async def test_a_defect_in_a_pipelined_request_ends_that_one(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """It begins within the call that ends the one before it, which is not to take the blame."""
+
+    async def script(wire: ProviderWire) -> None:
+        while await wire.request():
+            await asyncio.sleep(0.1)  # so that the next request is here by then
+            await wire.ok()
+
+    async with (
+        provider(script) as origin,
+        inside(tmp_path, origin.port) as gateway,
+        bot(gateway.port) as wire,
+    ):
+        proxy = gateway.gateway.proxy
+        arrive = proxy.arrive
+        arrived: list[Exchange] = []
+
+        def fails_later(x: Exchange) -> None:
+            arrived.append(x)
+            arrive(x)
+            if len(arrived) == 2:
+                raise RuntimeError
+
+        monkeypatch.setattr(proxy, "arrive", fails_later)
+        await wire.send(request(TOKEN) + request(TOKEN))
+        assert (await wire.answer()).status == 200
+        assert (await gateway.record(2))["exchange"] == arrived[1].id
+        assert not proxy.live
+        assert gateway.gateway.store.in_use("bot:tester", "exchanges") == 0

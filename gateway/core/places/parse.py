@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 
+from gateway.core.headers import CREDENTIAL, KEEP, request_kinds
 from gateway.core.places.base import Place
 from gateway.core.places.basic import Basic
 from gateway.core.places.form import FormField
@@ -63,6 +64,8 @@ def _header(fields: dict[str, str]) -> Place:
     name = _matched("header", fields.pop("header"), _TOKEN, "the name of a header")
     if name.lower() in _NOT_OURS:
         raise ValueError(f"{{header: {name}}} is not a place; HTTP itself needs that header")
+    if request_kinds()[name.encode()] not in (KEEP, CREDENTIAL):
+        raise ValueError(f"{{header: {name}}} is not a place; that header never carries a key here")
     return Header(name, _scheme_of(fields) if "scheme" in fields else None)
 
 
