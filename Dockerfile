@@ -12,12 +12,8 @@ RUN echo /opt/gateway/app > "$(echo /opt/gateway/lib/python3*/site-packages)/gat
 FROM python:3.13.16-slim-bookworm
 RUN useradd --uid 10001 --home-dir /var/lib/gateway --create-home --shell /usr/sbin/nologin gateway
 COPY --from=build /opt/gateway /opt/gateway
-# Streams come and go by the thousand: keep freed memory rather than hand it back and fault it in.
 ENV PATH=/opt/gateway/bin:$PATH \
-    PYTHONUNBUFFERED=1 \
-    MALLOC_TRIM_THRESHOLD_=268435456 \
-    MALLOC_MMAP_THRESHOLD_=268435456 \
-    MALLOC_TOP_PAD_=67108864
+    PYTHONUNBUFFERED=1
 USER 10001
 WORKDIR /var/lib/gateway
 VOLUME /var/lib/gateway

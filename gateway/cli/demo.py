@@ -120,6 +120,8 @@ def run_with_demo() -> int:
 def prepare(directory: Path, provider: str) -> Demo:
     """Write the configuration and the made-up keys, and issue the bot's tokens."""
     secrets_dir = directory / "secrets"
+    # `parents=True` would make it by the umask, and a store there would be refused later on.
+    directory.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     for one in (directory, secrets_dir):
         one.mkdir(mode=0o700, parents=True, exist_ok=True)
         one.chmod(0o700)

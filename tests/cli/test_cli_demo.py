@@ -8,12 +8,14 @@ import os
 import re
 import select
 import signal
+import stat
 import subprocess
 import sys
 import time
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from gateway.cli.demo import prepare
 from gateway.stores.embedded import Embedded
 
 ROOT = Path(__file__).parents[2]
@@ -66,3 +68,12 @@ def test_the_demo_serves_what_it_prints_and_revokes_its_tokens_at_the_end(tmp_pa
     listed = Embedded(tmp_path / ".gateway/demo/state").list_tokens()
     assert len(listed) == 2
     assert all(one.token.revoked is not None for one in listed)
+
+
+def test_a_store_beside_the_demo_is_not_open_to_the_group(tmp_path: Path) -> None:
+    before = os.umask(0o002)
+    try:
+        prepare(tmp_path / ".gateway" / "demo", "http://127.0.0.1:1").close()
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / ".gateway").stat().st_mode) == 0o700
