@@ -359,4 +359,4 @@ def test_links_lead_somewhere(document: Path) -> None:
 
 @EVERY
 def test_a_document_names_nobodys_machine(document: Path) -> None:
-    assert not re.search(r"/(?:home|Users|root|work|tmp)/|\.library", document.read_text())
+    assert not re.search(r"/(?:home|Users|root)/\w", document.read_text())
