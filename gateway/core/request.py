@@ -165,9 +165,9 @@ def read_request(head: bytes, kinds: HeaderKinds, most: int) -> RequestHead | De
     if len(lines) - 1 > most:
         return _bad("too_many_headers", f"The request has more than {most} headers", 431)
     start = _request_line(lines[0])
-    if type(start) is Deny:
+    if isinstance(start, Deny):
         return start
-    return _fields(start, lines, kinds)  # type: ignore[arg-type]
+    return _fields(start, lines, kinds)
 
 
 def _request_line(line: bytes) -> RequestHead | Deny:
