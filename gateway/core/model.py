@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network
 from types import MappingProxyType
 
 from gateway.core.errors import Deny
@@ -41,17 +42,35 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """Where a request names what it is about (a model, a chat): one field, in several places.
+    """What a request is about, as far as a rule can name it: a model, a chat, a channel.
 
-    `json`, `form` and `query` are top-level field names; `path` is a regular expression over
-    the path, whose group 1 is the value.
+    A rule's key for it is the name with an `s`: `models: [gpt-5-mini, text-embedding-*]`.
     """
 
     name: str
-    json: str | None = None
-    form: str | None = None
-    query: str | None = None
+    fields: tuple[str, ...] = ()
+    """Where a JSON or form body says it: `model`, `reply_parameters.chat_id`, `tools[].model`.
+
+    A field may be there or not; every one that is there must be allowed, and a request that
+    has none is about nothing. In a form, what follows a dot stands in a field that holds JSON.
+    """
+    query: tuple[str, ...] = ()
+    """The parameters of the query that say it."""
     path: str | None = None
+    """Regular expression over the path after the prefix, whose group 1 is the value."""
+    decisive: bool = False
+    """Whether the body is not looked at where the path says it."""
+    form: str = r"[!-~]{1,256}"
+    """Regular expression that a whole value matches; another value cannot be judged."""
+    strip: str = ""
+    """What may stand before the value without meaning another: `models/`."""
+    fold: bool = False
+    """Whether case does not matter."""
+    free: tuple[str, ...] = ()
+    """Operations that are about none of them, in the notation of `Provider.presets`.
+
+    A rule that names the operation (by methods, paths or presets) lets these pass.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +87,45 @@ class Provider:
     inject: tuple[Place, ...] = ()
     """Where the secret goes; empty: to the place the token was found in."""
     subjects: tuple[Subject, ...] = ()
+    presets: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
+    """Names for sets of operations. Never one that administers, bills, makes keys or trains.
+
+    An operation is written `POST /v1/chat/completions`, in a path `*` for (a part of) one segment
+    and `**` at the end for all that follows. Where `method` is given: `sendMessage`, `send*`.
+    """
+    method: str | None = None
+    """Regular expression over the path, whose group 1 is what this API calls a method.
+
+    None: the methods of a rule are HTTP's.
+    """
+    uncarried: tuple[str, ...] = ()
+    """Operations that lead past the gateway, and are refused until it carries them."""
+    opaque: tuple[str, ...] = ()
+    """Path patterns, in the notation of `presets`, whose `*` may hold `%2F`, `%25` and the like.
+
+    The provider takes these segments for opaque data, so no other path can be meant.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """A ceiling: so many `requests` per `seconds`, or so many at once (`concurrency`).
+
+    Without `burst` no span of `seconds` ever admits more than `ceiling`. With it requests are
+    admitted evenly, `ceiling` per `seconds`, and up to `burst` at once after a pause (GCRA), so
+    that a span of `seconds` admits at most `ceiling + burst - 1`.
+    """
+
+    unit: str
+    ceiling: int
+    place: str
+    """Names it in the configuration."""
+    seconds: int = 0
+    burst: int | None = None
+
+
+Network = IPv4Network | IPv6Network
+Networks = tuple[Network, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,16 +148,27 @@ class Route:
     """File of PEM certificates to trust for this upstream instead of the system's."""
     compression: bool = True
     """Whether the provider may compress its answers; off where they must be read here."""
+    host: bytes = b""
+    """The host name in lower case, without a port, that this route answers to; b"" for any."""
+    listener: str = ""
+    """Name of the listener that only this route is reached at; "" for those of all."""
+    opaque: tuple[str, ...] = ()
+    """As the provider's, which are among them."""
+    limits: tuple[Limit, ...] = ()
+    """For all bots together."""
+    observe: bool = False
+    """Whether what the rules and limits would refuse is noted and let pass."""
+    place: str = ""
 
-    host: bytes = field(init=False)
-    """The Host header's value."""
+    authority: bytes = field(init=False)
+    """The Host header's value for the upstream."""
     reads_body: bool = field(init=False)
     """Whether a place of this route lies in the request's body."""
     in_path: tuple[Place, ...] = field(init=False)
     """The places of this route that lie in the path."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "host", self.origin.authority.encode())
+        object.__setattr__(self, "authority", self.origin.authority.encode())
         places = self.tokens + self.inject
         object.__setattr__(self, "reads_body", any(place.in_body for place in places))
         in_path = tuple(place for place in places if isinstance(place, Path))
@@ -109,22 +178,39 @@ class Route:
         return hash(self.name)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Rule:
-    """One entry of a bot's `allow`. `place` names it in the configuration, for the record."""
+    """One entry of a bot's (or its groups') `allow`. It lets pass what all of its keys allow.
+
+    A key that is empty allows everything; a key allows what any entry of its list does.
+    Compared by identity, so that what is worked out for a rule is worked out once.
+    """
 
     route: str
     place: str
+    """Names it in the configuration, for the record: `routes.yaml:12 bots.support.allow[0]`."""
+    presets: tuple[str, ...] = ()
+    methods: tuple[str, ...] = ()
+    """HTTP's, or the provider's own (`sendMessage`) where it has such."""
+    paths: tuple[str, ...] = ()
+    subjects: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
+    """By the subject's name: patterns in which `*` stands for any characters."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bot:
-    """A caller, and what it may do."""
+    """A caller, and what it may do. What its groups add is among it already."""
 
     name: str
-    allow: Mapping[str, Rule]
-    """By route name."""
+    allow: Mapping[str, tuple[Rule, ...]]
+    """By route name, in the order of the file."""
     labels: tuple[str, ...] = ()
+    addresses: Networks = ()
+    """Where it may call from; empty: from anywhere that everybody may."""
+    limits: tuple[Limit, ...] = ()
+    observe: bool = False
+    """Whether what the rules and limits would refuse is noted and let pass."""
+    place: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +226,25 @@ class Token:
     revoked: float | None = None
     origin: str = "store"
     """`store`, or the place in the configuration where its digest is pinned."""
+    shape: str = "plain"
+    """How its text looks, so that another like it can be made."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Freeze:
+    """What is stopped until it is let go: a `bot`, a `route`, or `all` (whose name is "")."""
+
+    kind: str
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Proxies:
+    """The load balancers in front of the gateway, whose word on the client's address is taken."""
+
+    trusted: Networks = ()
+    header: bytes = b"x-forwarded-for"
+    """The header that they write, in lower case: this, or `forwarded` (RFC 7239)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +294,8 @@ class Listener:
     certificate: str | None = None
     key: str | None = None
     reuse_port: bool = False
+    name: str = ""
+    """The route that alone is reached here; "" for all that have no listener of their own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,6 +322,13 @@ class Snapshot:
     bots: Mapping[str, Bot] = field(default_factory=lambda: MappingProxyType({}))
     tokens: tuple[Token, ...] = ()
     """Tokens whose digests are pinned in the configuration."""
+    addresses: Networks = ()
+    """Where bots may call from at all; empty: from anywhere."""
+    proxies: Proxies = Proxies()
+    limits: tuple[Limit, ...] = ()
+    """For everything together."""
+    labels: Mapping[str, tuple[Limit, ...]] = field(default_factory=lambda: MappingProxyType({}))
+    """Limits for all bots of a label together, by label."""
     deadlines: Deadlines = Deadlines()
     sizes: Sizes = Sizes()
     connections: Connections = Connections()

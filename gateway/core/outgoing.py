@@ -23,7 +23,7 @@ def request_head(head: RequestHead, route: Route, outgoing: Outgoing) -> bytes:
     if outgoing.query is not None:
         target = b"%b?%b" % (target, outgoing.query)
     lines = [
-        b"%b %b HTTP/1.1\r\nHost: %b" % (head.method, target, route.host),
+        b"%b %b HTTP/1.1\r\nHost: %b" % (head.method, target, route.authority),
         *outgoing.lines,
         _framing(head, outgoing.body),
     ]

@@ -3,53 +3,53 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 from gateway.core.errors import Deny
-from gateway.core.model import Token
+from gateway.core.model import Freeze, Limit, Token
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What a request asks of one limit: `amount` of `unit` within `scope`, under `ceiling`.
+    """What a request asks of one limit: one of `limit.unit` within `scope`.
 
-    Integers only. A bot's claims are made once, when the configuration is loaded.
+    `scope` is `bot:NAME`, `label:NAME`, `route:NAME` or `all`.
     """
 
     scope: str
-    unit: str
-    amount: int
-    ceiling: int
-    counter: tuple[str, str] = field(init=False)
-    """What is counted: one number per scope and unit."""
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "counter", (self.scope, self.unit))
+    limit: Limit
 
 
-class Hold:
+class Plan(Protocol):
+    """The claims of one bot on one route, made ready by the store that reserves them.
+
+    Made when first needed, and kept as long as its configuration is.
+    """
+
+    claims: tuple[Claim, ...]
+
+
+class Hold(Protocol):
     """What was reserved for one exchange. Settled once; settling again does nothing."""
 
-    __slots__ = ("claims", "exchange", "open")
-
-    def __init__(self, exchange: str, claims: tuple[Claim, ...]) -> None:
-        self.exchange = exchange
-        self.claims = claims
-        self.open = True
+    quota: str
+    """Value of the `RateLimit` header for the answer; "" where the bot has no such limit."""
 
 
 class Store(Protocol):
-    """Tokens and reservations. The token map is local: a look-up never leaves the process."""
+    """Tokens, freezes and reservations. The maps are local: a look-up never leaves the process."""
 
     tokens: Mapping[bytes, Token]
     """By digest, whole and current as of the last change seen. Replaced, never mutated."""
+    freezes: frozenset[Freeze]
+    """What is frozen at this moment. Replaced, never mutated."""
 
     async def start(self, on_change: Callable[[], None]) -> None:
-        """Load the tokens and begin to watch for changes made by other processes.
+        """Load tokens and freezes, and begin to watch for changes made by other processes.
 
-        `on_change` is called on the loop after `tokens` was replaced. Raises GatewayError
-        where the state cannot be read.
+        `on_change` is called on the loop after `tokens` or `freezes` was replaced. Raises
+        GatewayError where the state cannot be read.
         """
         ...
 
@@ -61,10 +61,15 @@ class Store(Protocol):
         """Return None, or in one sentence what is wrong; for readiness."""
         ...
 
-    def reserve(
-        self, exchange: str, claims: tuple[Claim, ...], now: float
-    ) -> Hold | Deny | Awaitable[Hold | Deny]:
-        """Reserve all of `claims` or none, in one atomic step, before anything is sent."""
+    def plan(self, claims: tuple[Claim, ...]) -> Plan:
+        """Make `claims` ready to be reserved. Counters of equal scope and limit are shared.
+
+        What was counted under a limit goes on counting when its ceiling changes at a reload.
+        """
+        ...
+
+    def reserve(self, plan: Plan, now: float) -> Hold | Deny | Awaitable[Hold | Deny]:
+        """Reserve all of the plan's claims or none, in one atomic step. `now` is monotonic."""
         ...
 
     def settle(self, hold: Hold) -> None:
