@@ -15,13 +15,18 @@ Check = Callable[[], str | None]
 class Admin:
     """Serves `/metrics`, `/healthz` and `/readyz`.
 
-    A check returns None, or in one sentence why the gateway is not ready. Nothing here needs
+    A check returns None, or in one sentence why the gateway is not ready. A note returns what
+    an operator should mend though the gateway serves: it does not make it unready, so that no
+    load balancer takes it out of service. Nothing here needs
     or shows a secret; the listener is loopback's unless the configuration says otherwise.
     """
 
-    def __init__(self, metrics: Metrics, checks: Mapping[str, Check]) -> None:
+    def __init__(
+        self, metrics: Metrics, checks: Mapping[str, Check], notes: Mapping[str, Check]
+    ) -> None:
         self._metrics = metrics
         self._checks = checks
+        self._notes = notes
         self._runner: web.AppRunner | None = None
         self.port = 0
 
@@ -52,8 +57,11 @@ class Admin:
         return web.json_response({"status": "ok"})
 
     async def _ready(self, request: web.Request) -> web.Response:
-        found = {name: check() for name, check in self._checks.items()}
-        wrong = {name: why for name, why in found.items() if why is not None}
-        return web.json_response(
-            {"ready": not wrong, "not_ready": wrong}, status=503 if wrong else 200
-        )
+        wrong = _found(self._checks)
+        answer = {"ready": not wrong, "not_ready": wrong, "notes": _found(self._notes)}
+        return web.json_response(answer, status=503 if wrong else 200)
+
+
+def _found(checks: Mapping[str, Check]) -> dict[str, str]:
+    answers = {name: check() for name, check in checks.items()}
+    return {name: why for name, why in answers.items() if why is not None}

@@ -17,13 +17,16 @@ _FLUSH = 0.05
 _BATCH = 256
 _RETRY = 0.5
 _BACKLOG = 16 * 1024 * 1024
+_REOPEN = b""
 
 
 class Record(msgspec.Struct, gc=False):
     """One exchange. No body, no query value, no token and no secret is in it.
 
     `time` is Unix seconds at arrival, `seconds` the whole exchange, `first_byte` until the
-    provider's answer began. `rule` names the line of the configuration that let it pass.
+    provider's answer began. `rule` names the line of the configuration that let it pass, or
+    that came nearest. `found` says how `address` was found, "" for the connection's own.
+    `observed` is the code of a refusal that was let pass because of `mode: observe`.
     """
 
     exchange: str
@@ -31,6 +34,7 @@ class Record(msgspec.Struct, gc=False):
     bot: str
     token: str
     address: str
+    found: str
     method: str
     route: str
     rule: str
@@ -40,6 +44,7 @@ class Record(msgspec.Struct, gc=False):
     status: int
     outcome: str
     code: str
+    observed: str
     request_id: str
     bytes_in: int
     bytes_out: int
@@ -61,8 +66,9 @@ class Audit:
         self._records: list[Record] = []
         self._timer: TimerHandle | None = None
         self._queue: SimpleQueue[bytes | None] = SimpleQueue()
-        self._file = sys.stdout.fileno() if path == "-" else _open(path)
+        self._path = path
         self._owned = path != "-"
+        self._file = _open(path) if self._owned else sys.stdout.fileno()
         self.backlog = 0
         """Bytes handed to the writing thread and not yet written."""
         self.failing = False
@@ -94,6 +100,12 @@ class Audit:
             self.backlog += len(batch)
             self._queue.put(batch)
 
+    def reopen(self) -> None:
+        """Go on in a new file where the old one was moved away; for log rotation."""
+        self.flush()
+        if self._owned:
+            self._queue.put(_REOPEN)
+
     def stop(self, seconds: float = 5.0) -> None:
         """Write what is left, waiting for at most `seconds`."""
         self.flush()
@@ -104,9 +116,21 @@ class Audit:
 
     def _write_all(self) -> None:
         while (batch := self._queue.get()) is not None:
+            if batch is _REOPEN:
+                self._open_anew()
+                continue
             self._write(batch)
             with suppress(RuntimeError):  # the loop is closed: nobody counts any more
                 self._loop.call_soon_threadsafe(self._written, len(batch))
+
+    def _open_anew(self) -> None:
+        try:
+            fresh = _open(self._path)
+        except OSError as error:
+            _LOG.error("the record's file stays as it is: %s", error.strerror)
+            return
+        old, self._file = self._file, fresh
+        os.close(old)
 
     def _write(self, batch: bytes) -> None:
         left = memoryview(batch)

@@ -7,6 +7,7 @@ import re
 from asyncio import Transport
 from typing import TYPE_CHECKING, cast
 
+from gateway.core.clients import plain
 from gateway.core.errors import Deny
 from gateway.core.framing import ChunkedBody, FramingError, LengthBody
 from gateway.core.referee import Referee, without_upgrade
@@ -45,11 +46,13 @@ class BotConnection(asyncio.Protocol):
         "address",
         "deadline",
         "exchange",
+        "listener",
         "write_paused",
     )
 
-    def __init__(self, door: Door) -> None:
+    def __init__(self, door: Door, listener: str = "") -> None:
         self._door = door
+        self.listener = listener
         self._referee = Referee()
         self._reader = HeadReader()
         self._body: LengthBody | ChunkedBody | None = None
@@ -68,7 +71,7 @@ class BotConnection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("Transport", transport)  # uvloop's is not a subclass
         peer = transport.get_extra_info("peername")
-        self.address = peer[0] if peer else ""
+        self.address = plain(peer[0]) if peer else ""
         self.deadline = self._door.now() + self._door.seconds.idle
         denied = self._door.enter(self)
         if denied is not None:

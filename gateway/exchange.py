@@ -12,12 +12,14 @@ if TYPE_CHECKING:
     from types import CoroutineType
 
     from gateway.core.answer import AnswerHead
+    from gateway.core.fields import Peek
     from gateway.core.places import Place
     from gateway.core.request import RequestHead
     from gateway.core.secret import Secret
     from gateway.core.tap import Tap
     from gateway.policy import Policy
     from gateway.sides import BotSide, ProviderSide
+    from gateway.standing import Standing
     from gateway.stores import Hold
 
 
@@ -40,9 +42,12 @@ NOBODY = Token("", b"", "", 0.0)
 class Exchange:
     """Everything known of one exchange. Times are `perf_counter`'s seconds but `wall`, Unix.
 
-    `parts` are body pieces that wait for a provider's connection; `head_out` is the answer's
-    head, written together with the first piece of its body. What is not known yet is the
-    class's default, so that beginning an exchange costs little.
+    `parts` are body pieces that wait for a provider's connection; `reading` is set while the
+    journey waits for more of them, `read` counts the bytes so read, and `watch` looks at the
+    pieces that pass. `found` is how the `address` was found, "" for the connection's own;
+    `observed` is the code of a refusal that was let pass. `head_out` is the answer's head,
+    written together with the first piece of its body. What is not known yet is the class's
+    default, so that beginning an exchange costs little.
     """
 
     # Found on the way.
@@ -51,8 +56,11 @@ class Exchange:
     query: bytes | None = None
     bot = ""
     token = NOBODY
+    standing: Standing | None = None
     rule = ""
     subject = ""
+    observed = ""
+    found = ""
     inject: tuple[Place, ...] = ()
     hold: Hold | None = None
     secret: Secret | None = None
@@ -61,8 +69,9 @@ class Exchange:
     received = 0
     complete = False
     replayable = True
-    peeking: Future[None] | None = None
-    peeked = 0
+    reading: Future[None] | None = None
+    watch: Peek | None = None
+    read = 0
 
     # The provider's side, and the answer.
     journey: CoroutineType[Any, Any, None] | None = None

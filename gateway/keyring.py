@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from asyncio import AbstractEventLoop, Future
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from gateway.core.errors import SecretUnavailable
 from gateway.core.secret import Secret, SecretRef
@@ -106,8 +106,10 @@ class Keyring:
             self._on_change(old)
         return secret
 
-    def forget(self) -> None:
-        """Ask every source again at the next use; for a reload."""
+    def use(self, sources: Mapping[str, Source], refs: Collection[SecretRef]) -> None:
+        """Ask these sources from now on, about these secrets: each again at its next use."""
+        self._sources = sources
+        self._entries = {ref: entry for ref, entry in self._entries.items() if ref in refs}
         for entry in self._entries.values():
             entry.until = 0.0
 

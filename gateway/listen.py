@@ -6,7 +6,7 @@ import asyncio
 import logging
 import os
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from gateway.core.errors import GatewayError
 from gateway.core.model import Listener
@@ -14,6 +14,9 @@ from gateway.core.model import Listener
 _LOG = logging.getLogger("gateway.listen")
 _BACKLOG = 4096
 _POLL = 1.0
+
+Accept = Callable[[Listener], asyncio.Protocol]
+"""Makes the protocol of a connection that came in at a listener."""
 
 
 class Certificate:
@@ -54,23 +57,47 @@ class Listeners:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._servers: list[asyncio.Server] = []
-        self._certificates: list[Certificate] = []
+        self._servers: dict[Listener, asyncio.Server] = {}
+        self._certificates: dict[Listener, Certificate] = {}
         self._timer: asyncio.TimerHandle | None = None
-        self.addresses: list[tuple[str, str, int]] = []
+
+    @property
+    def addresses(self) -> list[tuple[str, str, int]]:
         """(scheme, host, port) of each, the port as bound."""
+        return [
+            (
+                "https" if listener.certificate else "http",
+                listener.host,
+                server.sockets[0].getsockname()[1],
+            )
+            for listener, server in self._servers.items()
+        ]
 
-    async def open(
-        self, listener: Listener, factory: Callable[[], asyncio.Protocol], handshake: float
-    ) -> None:
-        """Begin to accept; a TLS handshake may take `handshake` seconds.
+    async def use(self, wanted: Sequence[Listener], accept: Accept, handshake: float) -> None:
+        """Accept at exactly the `wanted` addresses; those that stay are not touched.
 
-        Raises GatewayError where the address or certificate is unusable.
+        Raises GatewayError where one cannot be opened; then all is as it was.
         """
+        before = list(self._servers)
+        try:
+            await self._change(wanted, accept, handshake)
+        except GatewayError:
+            await self._change(before, accept, handshake)
+            raise
+
+    async def _change(self, wanted: Sequence[Listener], accept: Accept, handshake: float) -> None:
+        for listener in [one for one in self._servers if one not in wanted]:
+            self._servers.pop(listener).close()
+            self._certificates.pop(listener, None)
+        for listener in wanted:
+            if listener not in self._servers:
+                await self._open(listener, accept, handshake)
+
+    async def _open(self, listener: Listener, accept: Accept, handshake: float) -> None:
         certificate = self._load(listener)
         try:
             server = await self._loop.create_server(
-                factory,
+                lambda: accept(listener),
                 listener.host,
                 listener.port,
                 ssl=certificate.context if certificate is not None else None,
@@ -83,9 +110,7 @@ class Listeners:
             raise GatewayError(
                 500, "listen", f"cannot listen on {where}: {error.strerror}"
             ) from None
-        self._servers.append(server)
-        port = server.sockets[0].getsockname()[1]
-        self.addresses.append(("https" if certificate else "http", listener.host, port))
+        self._servers[listener] = server
 
     def _load(self, listener: Listener) -> Certificate | None:
         if listener.certificate is None:
@@ -95,19 +120,19 @@ class Listeners:
         except (OSError, ssl.SSLError) as error:
             reason = f"certificate {listener.certificate} cannot be loaded: {error}"
             raise GatewayError(500, "certificate", reason) from None
-        self._certificates.append(certificate)
+        self._certificates[listener] = certificate
         if self._timer is None:
             self._timer = self._loop.call_later(_POLL, self._refresh)
         return certificate
 
     def _refresh(self) -> None:
-        for certificate in self._certificates:
+        for certificate in self._certificates.values():
             certificate.refresh()
         self._timer = self._loop.call_later(_POLL, self._refresh)
 
     def close(self) -> None:
         """Accept no more; what is open stays open."""
-        for server in self._servers:
+        for server in self._servers.values():
             server.close()
         if self._timer is not None:
             self._timer.cancel()

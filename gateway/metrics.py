@@ -34,6 +34,11 @@ NAMES = frozenset(
         "gateway_bot_connections",
         "gateway_open_exchanges",
         "gateway_audit_backlog_bytes",
+        "gateway_observed_total",
+        "gateway_freezes",
+        "gateway_config_reload_ok",
+        "gateway_config_reloads_total",
+        "gateway_config_loaded_timestamp_seconds",
         "gateway_build_info",
     }
 )
@@ -59,6 +64,7 @@ class Metrics(Collector):
     def __init__(self) -> None:
         self._exchanges: Counter[tuple[str, str, int]] = Counter()
         self._refusals: Counter[tuple[str, str]] = Counter()
+        self._observed: Counter[tuple[str, str]] = Counter()
         self._failures: Counter[tuple[str, str]] = Counter()
         self._retries: Counter[str] = Counter()
         self._routes: defaultdict[str, _Route] = defaultdict(_Route)
@@ -77,6 +83,8 @@ class Metrics(Collector):
             first = x.first_byte - x.started
             figures.first_byte[bisect_left(BUCKETS, first)] += 1
             figures.total_first += first
+        if x.observed:
+            self._observed[x.route.name, x.observed] += 1
         figures.received += x.received
         figures.sent += x.sent
 
@@ -117,6 +125,12 @@ class Metrics(Collector):
             "Refusals made by the gateway",
             ["route", "code"],
             ((r, c, n) for (r, c), n in self._refusals.items()),
+        )
+        yield _counter(
+            "gateway_observed",
+            "What would have been refused, and was let pass by `mode: observe`",
+            ["route", "code"],
+            ((r, c, n) for (r, c), n in self._observed.items()),
         )
         yield _counter(
             "gateway_upstream_failures",
@@ -165,14 +179,41 @@ class Metrics(Collector):
         )
         yield GaugeMetricFamily(
             "gateway_audit_backlog_bytes",
+            "gateway_observed_total",
+            "gateway_freezes",
+            "gateway_config_reload_ok",
+            "gateway_config_reloads_total",
+            "gateway_config_loaded_timestamp_seconds",
             "Record not yet written",
             value=self._read("audit_backlog"),
         )
+        yield GaugeMetricFamily(
+            "gateway_freezes", "Bots and routes that are frozen", value=self._read("freezes")
+        )
+        yield from self._config()
         yield _counter(
             "gateway_unsolicited",
             "Provider connections dropped for bytes nobody asked for",
             [],
             [(self._read("unsolicited"),)],
+        )
+
+    def _config(self) -> Iterator[Metric]:
+        yield GaugeMetricFamily(
+            "gateway_config_reload_ok",
+            "Whether the newest configuration file is the one in use",
+            value=self._read("reload_ok"),
+        )
+        yield _counter(
+            "gateway_config_reloads",
+            "Configuration files looked at since the start",
+            ["result"],
+            [(result, self._read(f"reloads_{result}")) for result in ("good", "bad")],
+        )
+        yield GaugeMetricFamily(
+            "gateway_config_loaded_timestamp_seconds",
+            "When the configuration in use was loaded",
+            value=self._read("config_loaded"),
         )
 
     def _read(self, name: str) -> float:

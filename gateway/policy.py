@@ -2,18 +2,34 @@
 
 from __future__ import annotations
 
+from gateway.core.clients import Allowlist
 from gateway.core.headers import request_kinds
-from gateway.core.model import Snapshot, Token
+from gateway.core.model import Route, Rule, Snapshot, Token
 from gateway.core.places import Header
 from gateway.core.routing import Router
+from gateway.core.scope import Scope
 from gateway.core.subject import SubjectFinder
-from gateway.stores import Claim
+from gateway.standing import Standing
 
 
 class Policy:
-    """One snapshot's tables. Swapped whole; an exchange keeps the one it began with."""
+    """One snapshot's tables. Swapped whole; an exchange keeps the one it began with.
 
-    __slots__ = ("claims", "kinds", "pinned", "router", "snapshot", "subjects")
+    What is worked out for a bot on a route is kept, so it is bounded by the configuration.
+    """
+
+    __slots__ = (
+        "_scopes",
+        "_standings",
+        "addresses",
+        "kinds",
+        "pinned",
+        "proxies",
+        "router",
+        "snapshot",
+        "subjects",
+        "trusted",
+    )
 
     def __init__(self, snapshot: Snapshot) -> None:
         self.snapshot = snapshot
@@ -21,14 +37,37 @@ class Policy:
         places = (
             place for route in snapshot.routes.values() for place in route.tokens + route.inject
         )
-        self.kinds = request_kinds(p.name.encode() for p in places if isinstance(p, Header))
+        credentials = (place.name.encode() for place in places if isinstance(place, Header))
+        self.proxies = snapshot.proxies
+        forwarded = self.proxies.header if self.proxies.trusted else b""
+        self.kinds = request_kinds(credentials, forwarded)
         self.pinned: dict[bytes, Token] = {token.digest: token for token in snapshot.tokens}
-        ceiling = snapshot.connections.per_bot
-        self.claims: dict[str, tuple[Claim, ...]] = {
-            bot: (Claim(f"bot:{bot}", "exchanges", 1, ceiling),) for bot in snapshot.bots
-        }
+        self.addresses = Allowlist(snapshot.addresses)
+        self.trusted = Allowlist(snapshot.proxies.trusted)
         self.subjects = {
             route.name: SubjectFinder(route.provider.subjects)
             for route in snapshot.routes.values()
             if route.provider.subjects
         }
+        self._standings: dict[tuple[str, str], Standing] = {}
+        self._scopes: dict[tuple[Rule, ...], Scope] = {}
+
+    def standing(self, bot: str, route: Route) -> Standing | None:
+        """Return what `bot` may do on `route`; None where there is no such bot."""
+        standing = self._standings.get((bot, route.name))
+        if standing is None:
+            known = self.snapshot.bots.get(bot)
+            if known is None:
+                return None
+            rules = known.allow.get(route.name)
+            scope = self._scope(route, rules) if rules else None
+            standing = Standing(self.snapshot, known, route, scope)
+            self._standings[bot, route.name] = standing
+        return standing
+
+    def _scope(self, route: Route, rules: tuple[Rule, ...]) -> Scope:
+        """Bots of one group share their rules, and so what is made of them."""
+        scope = self._scopes.get(rules)
+        if scope is None:
+            scope = self._scopes[rules] = Scope(route.provider, rules)
+        return scope

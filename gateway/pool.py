@@ -67,6 +67,11 @@ class Pool:
         self._oldest: OrderedDict[ProviderConnection, None] = OrderedDict()
         self._dials: set[asyncio.Task[None]] = set()
 
+    def use(self, seconds: Seconds, most_idle: int) -> None:
+        """Go by these deadlines and this bound from now on."""
+        self.seconds = seconds
+        self._most_idle = most_idle
+
     @property
     def idle(self) -> int:
         """How many connections wait in the pool."""

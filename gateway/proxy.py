@@ -14,7 +14,9 @@ from time import perf_counter
 from types import CoroutineType
 from typing import Any, TypeVar, cast
 
+from gateway.admission import Admission
 from gateway.audit import Audit
+from gateway.bodies import Bodies
 from gateway.core.answer import AnswerHead, Body
 from gateway.core.errors import Deny, Refused
 from gateway.core.framing import LAST_CHUNK
@@ -24,9 +26,9 @@ from gateway.defects import located
 from gateway.exchange import NOWHERE, Exchange
 from gateway.metrics import Metrics
 from gateway.record import record_of
+from gateway.slowing import Slowing
 from gateway.stepping import step
 from gateway.steps import Steps, framed
-from gateway.stores import Hold
 from gateway.upstream import Failure
 
 _LOG = logging.getLogger("gateway.proxy")
@@ -38,8 +40,19 @@ T = TypeVar("T")
 class Proxy:
     """Carries exchanges. Holds no state of any one of them: that is the `Exchange`'s."""
 
-    def __init__(self, steps: Steps, metrics: Metrics, audit: Audit) -> None:
+    def __init__(
+        self,
+        steps: Steps,
+        admission: Admission,
+        bodies: Bodies,
+        slowing: Slowing,
+        metrics: Metrics,
+        audit: Audit,
+    ) -> None:
         self._steps = steps
+        self._admission = admission
+        self._bodies = bodies
+        self._slowing = slowing
         self._metrics = metrics
         self._audit = audit
         self.live: set[Exchange] = set()
@@ -55,16 +68,17 @@ class Proxy:
 
     async def travel(self, x: Exchange) -> None:
         """Take one request to its provider. The order of the steps is law."""
-        steps = self._steps
+        steps, admission = self._steps, self._admission
         try:
             outgoing = steps.route(x)  # 2
             if x.route.reads_body:
-                outgoing.body = await steps.body(x)
+                outgoing.body = await self._bodies.whole(x)
             steps.identify(x, outgoing)  # 3
-            steps.admit(x)  # 4
-            hold = steps.reserve(x)  # 5
-            if not isinstance(hold, Hold):
-                await hold
+            if admission.admit(x):  # 4
+                await admission.judge(x, outgoing)
+            waiting = steps.reserve(x)  # 5
+            if waiting is not None:
+                await waiting
             secret = steps.unlock(x)  # 6
             if isinstance(secret, Future):
                 secret = await _waited(x, secret)
@@ -74,7 +88,10 @@ class Proxy:
                 connection = await _waited(x, connection)
             steps.send(x, connection, head, outgoing.body)  # 8
         except Refused as refused:
-            self.refuse(x, refused.deny)
+            deny, pause = self._slowing.judge(x, refused.deny)
+            if pause is not None:
+                await _waited(x, pause)
+            self.refuse(x, deny)
         except Exception as error:
             self.crashed(x, error)
 
@@ -101,22 +118,34 @@ class Proxy:
         """Pass on more of the request's body, or keep it until there is somewhere to pass it."""
         x.received += len(data)
         x.complete = ended
+        if (x.watch is not None or x.reading is not None) and not self._looked_at(x, data, ended):
+            return
         if x.provider_side is not None:
             x.provider_side.send(framed(x, data, ended))
             self._keep(x, data, ended)
             return
         x.parts.append(data)
-        if x.peeking is not None:
-            self._steps.more_body(x, len(data), ended)
-        elif x.received > x.policy.snapshot.sizes.held:
+        if x.reading is None and x.received > x.policy.snapshot.sizes.held:
             x.bot_side.pause_reading()
+
+    def _looked_at(self, x: Exchange, data: bytes, ended: bool) -> bool:
+        """Judge more of a body before it is passed on; return whether it may be."""
+        try:
+            self._bodies.arrived(x, data, ended=ended)
+        except Refused as refused:
+            x.watch = None
+            if x.standing is None or not x.standing.observe:
+                self.broken(x, refused.deny)
+                return False
+            x.observed = refused.deny.code
+        return True
 
     def _keep(self, x: Exchange, data: bytes, ended: bool) -> None:
         """Keep a body that is small enough, for a repeat and for the record's subject."""
         if x.replayable and x.answer is None:
             x.parts.append(data)
-            if ended:
-                self._steps.note_subject(x)
+            if ended and not x.subject:
+                self._admission.note_subject(x)
 
     def broken(self, x: Exchange, deny: Deny) -> None:
         """The request's body went wrong: refuse, or cut what has begun."""
@@ -155,8 +184,9 @@ class Proxy:
         x.first_byte = perf_counter()
         x.request_id = answer.request_id.decode("latin-1")
         close = x.head.close or x.bot_side.will_close
+        quota = x.hold.quota if x.hold is not None else ""
         x.head_out, x.chunked_out = answer_head(
-            answer, x.id, x.head.http10, close, reframed=bool(x.taps)
+            answer, x.id, quota, x.head.http10, close, reframed=bool(x.taps)
         )
         return True
 

@@ -6,17 +6,20 @@ import asyncio
 import logging
 import signal
 import sys
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 import aiohttp.http_parser
 
 from gateway.admin import Admin
+from gateway.admission import Admission
 from gateway.audit import Audit
-from gateway.config import ConfigError, load
-from gateway.core.errors import Deny, Refused
+from gateway.bodies import Bodies
+from gateway.config import ConfigError, load, read
+from gateway.core.errors import Deny, GatewayError, Refused
 from gateway.core.model import Snapshot
-from gateway.core.secret import Secret
+from gateway.core.secret import Secret, SecretRef
 from gateway.deadlines import Deadlines, tick_for
 from gateway.defects import handle
 from gateway.dial import Dialler
@@ -30,6 +33,8 @@ from gateway.metrics import Metrics
 from gateway.policy import Policy
 from gateway.pool import Pool
 from gateway.proxy import Proxy
+from gateway.reload import Reload
+from gateway.slowing import Slowing
 from gateway.sources import Source
 from gateway.sources.env import Env
 from gateway.sources.file import File
@@ -38,6 +43,7 @@ from gateway.stores.embedded import Embedded
 
 _LOG = logging.getLogger("gateway")
 _BACKLOG = 0.05  # seconds in which what the kernel queued before the signal is still accepted
+_EXPIRY = 0.25  # seconds between looks for tokens that have expired
 _STOPPING = Deny(503, "stopping", "The gateway is stopping", repeatable=False)
 
 
@@ -45,9 +51,9 @@ class Gateway:
     """One running gateway. `start` and `stop` are all a test or a supervisor needs."""
 
     def __init__(self, snapshot: Snapshot, environ: Mapping[str, str]) -> None:
-        loop = asyncio.get_running_loop()
+        loop = self._loop = asyncio.get_running_loop()
         settings, seconds = snapshot.settings, snapshot.deadlines
-        self._snapshot = snapshot
+        self._environ = environ
         self.policy = Policy(snapshot)
         self.metrics = Metrics()
         self.audit = Audit(loop, settings.audit)
@@ -55,43 +61,85 @@ class Gateway:
         deadlines = Deadlines(loop, tick_for(_shortest(snapshot)))
         self.pool = Pool(loop, Dialler(loop), deadlines, seconds, snapshot.connections.pooled)
         self.keyring = Keyring(loop, _sources(snapshot, environ), seconds.secret, self._rotated)
-        steps = Steps(loop, self.store, self.keyring, self.pool, self.audit)
-        self.proxy = Proxy(steps, self.metrics, self.audit)
+        bodies = Bodies(loop)
+        steps = Steps(self.store, self.keyring, self.pool, self.audit, bodies)
+        admission = Admission(self.store, bodies)
+        slowing = Slowing(loop, seconds.wrong_token)
+        self.proxy = Proxy(steps, admission, bodies, slowing, self.metrics, self.audit)
         self.pool.carrier = self.proxy
         self.door = Door(loop, self.proxy, self.policy, deadlines)
         self.listeners = Listeners(loop)
-        self.admin = Admin(self.metrics, self._checks())
+        self.reload: Reload | None = None
+        self.admin = Admin(self.metrics, self._checks(), self._notes())
+        self._expiry = loop.call_later(_EXPIRY, self._expire)
         self._measure()
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """The configuration in use."""
+        return self.policy.snapshot
 
     async def start(self) -> None:
         """Open everything. Raises Refused or OSError where something cannot be opened."""
-        asyncio.get_running_loop().set_exception_handler(handle)
-        await self.store.start(self._tokens_changed)
-        await self._look_for_secrets()
-        await self.admin.start(self._snapshot.settings.admin)
-        handshake = self._snapshot.deadlines.head
-        for listener in self._snapshot.settings.listeners:
-            await self.listeners.open(listener, lambda: BotConnection(self.door), handshake)
+        self._loop.set_exception_handler(handle)
+        await self.store.start(self._store_changed)
+        for problem in await self._missing(self.snapshot):
+            _LOG.warning("%s", problem)
+        await self.admin.start(self.snapshot.settings.admin)
+        await self._listen(self.snapshot)
 
-    async def _look_for_secrets(self) -> None:
-        """Fetch every secret that a route names, and say which are missing."""
-        refs = {route.secret for route in self._snapshot.routes.values() if route.secret}
-        for ref in sorted(refs, key=str):
+    async def use(self, snapshot: Snapshot) -> None:
+        """Judge by `snapshot` from the next request on; exchanges under way finish on theirs.
+
+        Raises Refused, and changes nothing, where a secret or a listener is not to be had.
+        """
+        before = self.snapshot
+        known = {route.secret for route in before.routes.values()}
+        sources = _sources(snapshot, self._environ)
+        self.keyring.use(sources, _secrets(before) | _secrets(snapshot))
+        problems = await self._missing(snapshot, but=known)
+        if problems:
+            self.keyring.use(_sources(before, self._environ), _secrets(before))
+            raise GatewayError(500, "configuration", "\n".join(problems))
+        await self._listen(snapshot)
+        self.keyring.use(sources, _secrets(snapshot))
+        self.policy = Policy(snapshot)
+        self.pool.use(snapshot.deadlines, snapshot.connections.pooled)
+        self.door.use(self.policy)
+        for name in _at_start_only(before, snapshot):
+            _LOG.warning("`%s` was changed, which takes effect at the next start", name)
+
+    async def _listen(self, snapshot: Snapshot) -> None:
+        await self.listeners.use(
+            snapshot.settings.listeners,
+            lambda listener: BotConnection(self.door, listener.name),
+            snapshot.deadlines.head,
+        )
+
+    async def _missing(
+        self, snapshot: Snapshot, but: Collection[SecretRef | None] = ()
+    ) -> list[str]:
+        """Fetch every secret that a route names; say which cannot be had."""
+        refs = sorted(_secrets(snapshot) - set(but), key=str)
+        promises = {ref: self.keyring.get(ref, "") for ref in refs}  # all at the same time
+        problems = []
+        for ref, secret in promises.items():
             try:
-                secret = self.keyring.get(ref, "")
                 if isinstance(secret, asyncio.Future):
                     await secret
             except Refused as refused:
-                _LOG.warning("routes with %s will refuse: %s", ref, refused.deny.reason)
+                problems.append(f"routes with {ref} will refuse: {refused.deny.reason}")
+        return problems
 
     async def stop(self) -> None:
         """Drain: accept no more, let what is under way end within the deadline, then cut it."""
         self.door.draining = True
+        self._expiry.cancel()
         await asyncio.sleep(_BACKLOG)
         self.listeners.close()
         for connection in list(self.door.inside):
             connection.drain()
-        await self._emptied(self._snapshot.deadlines.drain)
+        await self._emptied(self.snapshot.deadlines.drain)
         for x in list(self.proxy.live):
             self.proxy.broken(x, _STOPPING)
         await self._emptied(1.0)
@@ -113,15 +161,34 @@ class Gateway:
     def _rotated(self, old: Secret) -> None:
         self.pool.close_secret(old.label)
 
-    def _tokens_changed(self) -> None:
-        """Cut what a revoked token still carries."""
-        tokens = self.store.tokens
+    def _store_changed(self) -> None:
+        """Cut what a revoked token or a frozen bot or route still carries."""
+        tokens, freezes = self.store.tokens, self.store.freezes
 
         def revoked(x: Exchange) -> bool:
             token = x.token
             return token.origin == "store" and bool(token.id) and token.digest not in tokens
 
+        def frozen(x: Exchange) -> bool:
+            return x.standing is not None and not x.standing.freezes.isdisjoint(freezes)
+
         self.proxy.cut(revoked, "token_revoked")
+        if freezes:
+            self.proxy.cut(frozen, "frozen")
+
+    def _expire(self) -> None:
+        """Cut what an expired token still carries."""
+        now = time.time()
+
+        def expired(x: Exchange) -> bool:
+            return (ends := self._ends(x)) is not None and ends <= now
+
+        self.proxy.cut(expired, "token_expired")
+        self._expiry = self._loop.call_later(_EXPIRY, self._expire)
+
+    def _ends(self, x: Exchange) -> float | None:
+        """Return when the exchange's token ends, as the store says now: rotation brings it near."""
+        return self.store.tokens.get(x.token.digest, x.token).expires
 
     def _checks(self) -> dict[str, Callable[[], str | None]]:
         return {
@@ -133,6 +200,10 @@ class Gateway:
             ),
         }
 
+    def _notes(self) -> dict[str, Callable[[], str | None]]:
+        """What an operator should know and a load balancer should not act on."""
+        return {"configuration": lambda: self.reload.problem if self.reload else None}
+
     def _measure(self) -> None:
         self.metrics.gauges.update(
             upstream_idle=lambda: self.pool.idle,
@@ -141,6 +212,17 @@ class Gateway:
             open_exchanges=lambda: len(self.proxy.live),
             audit_backlog=lambda: self.audit.backlog,
             unsolicited=lambda: self.pool.unsolicited_total,
+            freezes=lambda: len(self.store.freezes),
+        )
+
+    def watch(self, reload: Reload) -> None:
+        """Let metrics and readiness tell of `reload`."""
+        self.reload = reload
+        self.metrics.gauges.update(
+            reload_ok=lambda: reload.problem is None,
+            reloads_good=lambda: reload.good,
+            reloads_bad=lambda: reload.bad,
+            config_loaded=lambda: reload.loaded,
         )
 
 
@@ -166,13 +248,25 @@ def _shortest(snapshot: Snapshot) -> float:
     )
 
 
+def _secrets(snapshot: Snapshot) -> frozenset[SecretRef]:
+    return frozenset(route.secret for route in snapshot.routes.values() if route.secret)
+
+
+def _at_start_only(old: Snapshot, new: Snapshot) -> list[str]:
+    """Return the keys that a reload cannot follow."""
+    names = ("admin", "state", "audit", "log")
+    return [name for name in names if getattr(old.settings, name) != getattr(new.settings, name)]
+
+
 def run(config: Path, environ: Mapping[str, str], ready: Callable[[Gateway], None]) -> int:
     """Serve `config` until SIGTERM or SIGINT; return the exit code (0 stopped, 2 not started).
 
-    `ready` is called once it serves. Raises nothing: what is wrong is printed to stderr.
+    SIGHUP loads it again and reopens the record. `ready` is called once it serves. Raises
+    nothing: what is wrong is printed to stderr.
     """
     try:
-        snapshot = load(config, environ)
+        raw = read(config)
+        snapshot = load(config, environ, raw)
     except ConfigError as error:
         sys.stderr.write(f"{error}\n")
         return 2
@@ -180,26 +274,44 @@ def run(config: Path, environ: Mapping[str, str], ready: Callable[[Gateway], Non
     if "_http_parser" not in aiohttp.http_parser.HttpRequestParser.__module__:
         sys.stderr.write("aiohttp was installed without its C extension; reinstall it\n")
         return 2
+
+    def again(raw: bytes) -> Snapshot:
+        try:
+            return load(config, environ, raw)
+        except ConfigError as error:
+            raise GatewayError(500, "configuration", str(error)) from None
+
+    async def serve() -> int:
+        gateway = Gateway(snapshot, environ)
+        reload = Reload(config, raw, again, gateway.use, snapshot.settings.reload)
+        return await _serve(gateway, reload, ready)
+
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        return runner.run(_serve(snapshot, environ, ready))
+        return runner.run(serve())
 
 
-async def _serve(
-    snapshot: Snapshot, environ: Mapping[str, str], ready: Callable[[Gateway], None]
-) -> int:
+async def _serve(gateway: Gateway, reload: Reload, ready: Callable[[Gateway], None]) -> int:
     loop = asyncio.get_running_loop()
     stopped = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
-    gateway = Gateway(snapshot, environ)
+
+    def hang_up() -> None:
+        gateway.audit.reopen()
+        reload.ask()
+
+    loop.add_signal_handler(signal.SIGHUP, hang_up)
+    gateway.watch(reload)
     try:
         await gateway.start()
     except (Refused, OSError) as error:
         sys.stderr.write(f"gateway: {error}\n")
         return 2
     tune()
+    watching = loop.create_task(reload.watch(), name="reload")
     ready(gateway)
     await stopped.wait()
+    watching.cancel()
     await gateway.stop()
     return 0
 

@@ -9,6 +9,8 @@ class BotSide(Protocol):
     """The bot's connection, while an exchange of its is under way."""
 
     address: str
+    listener: str
+    """Name of the listener it came in by, as in `Route.listener`."""
     write_paused: bool
 
     @property

@@ -1,19 +1,21 @@
-"""The steps of the journey, 2 to 8. Each takes the exchange one step on, or raises Refused."""
+"""The steps of the journey, 2 to 8 but for 4: admission.py. Each goes one step, or refuses."""
 
 from __future__ import annotations
 
-import asyncio
-from asyncio import AbstractEventLoop, Future
+from asyncio import Future
 from collections.abc import Awaitable
-from typing import cast
 
+from gateway.admission import object_to
 from gateway.audit import Audit
+from gateway.bodies import Bodies
+from gateway.core.clients import Client, client
 from gateway.core.errors import Deny, Refused
 from gateway.core.framing import LAST_CHUNK, chunk
 from gateway.core.inject import inject
-from gateway.core.model import Route, Sizes
+from gateway.core.model import Route
 from gateway.core.outgoing import request_head, unencoded
 from gateway.core.places import Outgoing, Place
+from gateway.core.request import Learnt
 from gateway.core.routing import ambiguity
 from gateway.core.secret import Secret
 from gateway.core.tokens import digest
@@ -28,39 +30,32 @@ _LANES = 1024
 
 
 class Steps:
-    """What each step needs, and what is cached between exchanges (bounded)."""
+    """What the steps need, and what is cached between exchanges (bounded)."""
 
     def __init__(
-        self,
-        loop: AbstractEventLoop,
-        store: Store,
-        keyring: Keyring,
-        pool: Pool,
-        audit: Audit,
+        self, store: Store, keyring: Keyring, pool: Pool, audit: Audit, bodies: Bodies
     ) -> None:
-        self._loop = loop
         self._store = store
         self._keyring = keyring
         self._pool = pool
         self._audit = audit
+        self._bodies = bodies
         self._lanes: dict[tuple[Route, Secret | None], Lane] = {}
-        self._peeked = 0
 
     def route(self, x: Exchange) -> Outgoing:
         """2 route: where the target goes, or nowhere."""
-        head = x.head
-        learnt = head.learnt
+        learnt = x.head.learnt
         if learnt.policy is not x.policy:
-            learnt.policy, learnt.token = x.policy, b""
-            learnt.found = x.policy.router.find(head.target)
-            learnt.ambiguity = ambiguity(head.target)
+            learnt = x.head.learnt = _learn(x)
+        if isinstance(learnt.client, Client):
+            x.address, x.found = learnt.client.address, learnt.client.found
         if isinstance(learnt.found, Deny):
             raise Refused(learnt.ambiguity or learnt.found)
         x.route = learnt.found[0]
         if learnt.ambiguity is not None:  # its path is not recorded: a token may stand anywhere
             raise Refused(learnt.ambiguity)
         _, x.path, x.query = learnt.found
-        if head.upgrade:
+        if x.head.upgrade:
             raise Refused(_UPGRADE)
         return self.outgoing(x)
 
@@ -71,42 +66,6 @@ class Steps:
         if not x.route.compression:
             lines = unencoded(lines)
         return Outgoing(x.path, x.query, head.credentials, lines, head.content_type)
-
-    async def body(self, x: Exchange) -> bytes:
-        """Wait for the whole body, under a bound of its own and one for all together."""
-        sizes = x.policy.snapshot.sizes
-        self._account(x, x.received, max(x.head.length, x.received), sizes)
-        if not x.complete:
-            if x.head.expect and not x.received:
-                x.bot_side.invite_body()
-            x.peeking = self._loop.create_future()
-            await x.peeking
-            x.peeking = None
-        body = b"".join(x.parts)
-        x.parts = [body]
-        return body
-
-    def more_body(self, x: Exchange, size: int, ended: bool) -> None:
-        """Go on with `body`, `size` more bytes of which have come."""
-        peeking = x.peeking
-        if peeking is None or peeking.done():
-            return
-        try:
-            self._account(x, size, x.received, x.policy.snapshot.sizes)
-        except Refused as refused:
-            peeking.set_exception(refused)
-            return
-        if ended:
-            peeking.set_result(None)
-
-    def _account(self, x: Exchange, more: int, expected: int, sizes: Sizes) -> None:
-        if expected > sizes.peek:
-            reason = f"This route reads the request's body, of which it reads {sizes.peek} bytes"
-            raise Refused(Deny(413, "body_too_large", reason, repeatable=False))
-        if self._peeked + more > sizes.peeks:
-            raise Refused(_NO_MEMORY)
-        self._peeked += more
-        x.peeked += more
 
     def identify(self, x: Exchange, outgoing: Outgoing) -> None:
         """3 identify: exactly one token, wherever this route's SDKs put it."""
@@ -121,53 +80,37 @@ class Steps:
         if token.expires is not None and x.wall >= token.expires:
             raise Refused(_EXPIRED_TOKEN)
 
-    def admit(self, x: Exchange) -> None:
-        """4 admit: what this bot may do; what no rule allows is refused."""
-        bot = x.policy.snapshot.bots.get(x.bot)
-        if bot is None:
-            raise Refused(Deny(403, "bot_unknown", f"There is no bot {x.bot} any more"))
-        rule = bot.allow.get(x.route.name)
-        if rule is None:
-            reason = f"Bot {x.bot} has no rule that allows route {x.route.name}"
-            raise Refused(Deny(403, "route_not_allowed", reason))
-        x.rule = rule.place
-        self.note_subject(x)
-        self._store.used(x.token.id, x.address, x.wall)
-
-    def note_subject(self, x: Exchange) -> None:
-        """Note what the request is about, as far as its body is at hand."""
-        finder = x.policy.subjects.get(x.route.name)
-        if finder is not None:
-            body = b"".join(x.parts) if x.complete and x.received <= _REPLAY else b""
-            x.subject = finder.find(x.path, x.query, x.head.content_type, body)
-
-    def reserve(self, x: Exchange) -> Hold | Awaitable[Hold]:
+    def reserve(self, x: Exchange) -> Awaitable[None] | None:
         """5 reserve: all limits in one step, before a key is touched or a byte is sent."""
         if self._audit.full:
             raise Refused(_NO_RECORD)
-        hold = self._store.reserve(x.id, x.policy.claims[x.bot], x.started)
-        if type(hold) is Hold:
-            x.hold = hold
-            return hold
-        if isinstance(hold, Deny):
-            raise Refused(hold)
-        return self._reserved(x, cast("Awaitable[Hold | Deny]", hold))
+        standing = x.standing
+        assert standing is not None
+        plan = standing.plan
+        if plan is None:
+            plan = standing.plan = self._store.plan(standing.claims)
+        found = self._store.reserve(plan, x.started)
+        if isinstance(found, Future):
+            return self._reserved(x, found)
+        if isinstance(found, Deny):
+            object_to(x, found)
+        else:
+            x.hold = found
+        return None
 
-    async def _reserved(self, x: Exchange, promise: Awaitable[Hold | Deny]) -> Hold:
-        future = asyncio.ensure_future(promise)
+    async def _reserved(self, x: Exchange, promise: Future[Hold | Deny]) -> None:
         # The bot may leave meanwhile: what was reserved for nobody is given back at once.
-        future.add_done_callback(lambda done: self._late(x, done))
-        hold = await future
-        if isinstance(hold, Deny):
-            raise Refused(hold)
-        return hold
+        promise.add_done_callback(lambda done: self._late(x, done))
+        found = await promise
+        if isinstance(found, Deny):
+            object_to(x, found)
 
     def _late(self, x: Exchange, done: Future[Hold | Deny]) -> None:
-        hold = None if done.cancelled() or done.exception() else done.result()
-        if isinstance(hold, Hold):
-            x.hold = hold
+        found = None if done.cancelled() or done.exception() else done.result()
+        if found is not None and not isinstance(found, Deny):
+            x.hold = found
             if x.over:
-                self._store.settle(hold)
+                self._store.settle(found)
 
     def unlock(self, x: Exchange) -> Secret | Future[Secret] | None:
         """6 unlock: the real key; one that is at hand does not suspend the journey."""
@@ -221,9 +164,20 @@ class Steps:
 
     def settle(self, x: Exchange) -> None:
         """11 settle: give back what the exchange held, here and in the store."""
-        self._peeked -= x.peeked
+        self._bodies.forget(x)
         if x.hold is not None:
             self._store.settle(x.hold)
+
+
+def _learn(x: Exchange) -> Learnt:
+    """Work out what follows from the head alone, under the exchange's policy."""
+    policy, head = x.policy, x.head
+    learnt = Learnt(policy)
+    learnt.found = policy.router.find(head.target, head.host, x.bot_side.listener)
+    route = None if isinstance(learnt.found, Deny) else learnt.found[0]
+    learnt.ambiguity = ambiguity(head.target, route)
+    learnt.client = client(x.bot_side.address, head.forwarded, policy.proxies)
+    return learnt
 
 
 def framed(x: Exchange, data: bytes, ended: bool) -> bytes:

@@ -65,14 +65,16 @@ def test_the_wider_lock_holds_the_narrower_one_exactly() -> None:
         ("full", PROJECT["dependency-groups"]["full"]),
         ("aiogram", PROJECT["dependency-groups"]["sdk-aiogram"]),
         ("anthropic-0.79", PROJECT["dependency-groups"]["sdk-anthropic-0-79"]),
+        ("hikari", PROJECT["dependency-groups"]["sdk-hikari"]),
     ],
 )
 def test_the_locks_are_made_from_this_pyproject(lock: str, wanted: list[str]) -> None:
     from packaging.requirements import Requirement
+    from packaging.utils import canonicalize_name
 
     locked = dict(requirements(ROOT / f"requirements/{lock}.txt"))
     for requirement in map(Requirement, wanted):
-        entry = locked.get(requirement.name.lower())
+        entry = locked.get(canonicalize_name(requirement.name))
         assert entry, f"{requirement} is not locked: ./dev lock"
         version = entry.split("==")[1].split()[0]
         assert requirement.specifier.contains(version), (

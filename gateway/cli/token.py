@@ -1,54 +1,38 @@
-"""`gateway token`: issue, list and revoke what bots show to the gateway."""
+"""`gateway token`: the tokens of bots, in the state directory that a gateway runs on."""
 
 from __future__ import annotations
 
-import os
-import re
-import secrets
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Collection, Sequence
 
 import click
 
+from gateway.cli.durations import Duration
 from gateway.cli.failures import Failed, explained
+from gateway.cli.issuing import Handover, handing_over, make
 from gateway.cli.output import as_json_option, dump, moment, table
 from gateway.cli.place import State, is_valid, with_state
+from gateway.config.values import name
 from gateway.core import tokens
 from gateway.core.model import Token
 from gateway.stores.embedded import ListedToken
 
-_DURATION = re.compile(r"([0-9]{1,9})([smhdw])")
-_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
-
-
-class Duration(click.ParamType[float]):
-    """`30d`, `12h`: how long something lasts, in seconds."""
-
-    name = "duration"
-
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float:
-        """Return the seconds."""
-        match = _DURATION.fullmatch(str(value))
-        if not match or not 0 < int(match[1]) * _SECONDS[match[2]] <= 100 * 365 * 86_400:
-            self.fail("write a number with s, m, h, d or w, such as 30d", param, ctx)
-        return float(int(match[1]) * _SECONDS[match[2]])
-
-
-@dataclass(frozen=True, slots=True)
-class Issued:
-    """A new token, and its text, which is kept nowhere."""
-
-    token: Token
-    text: str
+_COLUMNS = (
+    "id",
+    "bot",
+    "status",
+    "shape",
+    "created",
+    "expires",
+    "last_used",
+    "last_address",
+    "origin",
+)
 
 
 @click.group()
 def token() -> None:
-    """Issue, list and revoke the tokens of bots.
+    """Issue, rotate, list and revoke the tokens of bots.
 
     A running gateway sees every change within a second. Of a token, only a digest is kept.
     """
@@ -63,100 +47,124 @@ def token() -> None:
     show_default=True,
     help="How the token looks; some SDKs check that.",
 )
-@click.option("--expires", type=Duration(), metavar="30d", help="When it ends; never by default.")
 @click.option(
-    "--out",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="Write GATEWAY_TOKEN_<BOT>=... lines into this new file instead of printing.",
+    "--overlap",
+    type=Duration(least=0),
+    metavar="1h",
+    help="When the bot's older tokens end, 0s for at once; else they stay as they are.",
 )
-@as_json_option
+@handing_over
 @with_state
 def issue(
-    bots: tuple[str, ...],
-    shape: str,
-    expires: float | None,
-    out: Path | None,
-    as_json: bool,
-    state: State,
+    bots: tuple[str, ...], shape: str, overlap: float | None, handover: Handover, state: State
 ) -> None:
     """Issue a token to each BOT and show it, once."""
     wanted = tuple(dict.fromkeys(bots))
     _check_bots(wanted, state)
     now = time.time()
-    fresh = [_mint(bot, shape, now, expires) for bot in wanted]
+    until = None if overlap is None else now + overlap
+    new = [make(bot, shape, now, handover.expires) for bot in wanted]
     with explained():
-        if out is not None:
-            _issue_into(out, fresh, state)
-        else:
-            _store(fresh, state)
-    _show(fresh, out, as_json=as_json)
+        older = [token for token in _valid(state, now) if token.bot in wanted]
+        handover.give(new, state, lambda: state.store().issue([one.token for one in new], until))
+    if until is not None:
+        _tell_end(older, until)
+        _tell_pinned(wanted, state)
 
 
 def _check_bots(bots: Sequence[str], state: State) -> None:
-    if state.snapshot is None:
-        return
-    known = state.snapshot.bots
     for bot in bots:
-        if bot not in known:
-            listed = ", ".join(sorted(known)) or "none"
+        if state.snapshot is None:
+            _check_name(bot)
+        elif bot not in state.snapshot.bots:
+            listed = ", ".join(sorted(state.snapshot.bots)) or "none"
             raise Failed(f"there is no bot {bot!r} in the configuration; bots are: {listed}")
 
 
-def _mint(bot: str, shape: str, now: float, expires: float | None) -> Issued:
-    text = tokens.mint(secrets.token_bytes(32), shape)
-    token_id = f"tok_{secrets.token_hex(6)}"
-    ends = None if expires is None else now + expires
-    return Issued(Token(token_id, tokens.digest(text.encode()), bot, now, ends), text)
+def _check_name(bot: str) -> None:
+    """Refuse a name that no configuration can have."""
+    try:
+        name(bot)
+    except ValueError as exc:
+        raise Failed(f"{bot!r} is no bot's name: {exc}") from exc
 
 
-def _store(fresh: Sequence[Issued], state: State) -> None:
+@token.command()
+@click.argument("which", nargs=-1, required=True, metavar="BOT|ID...")
+@click.option(
+    "--overlap",
+    type=Duration(least=0),
+    default="24h",
+    show_default=True,
+    help="When the old tokens end, 0s for at once.",
+)
+@handing_over
+@with_state
+def rotate(which: tuple[str, ...], overlap: float, handover: Handover, state: State) -> None:
+    """Replace tokens: one of the same shape is issued, and the old one ends a while later.
+
+    A BOT gets one token, like its newest, for all of its old ones. An ID (as `token list` shows
+    it) stands for that token alone.
+    """
+    now = time.time()
+    until = now + overlap
+    with explained():
+        replaced = _replaced(tuple(dict.fromkeys(which)), _valid(state, now), state)
+        _check_bots([old[-1].bot for old in replaced], state)
+        new = [make(old[-1].bot, old[-1].shape, now, handover.expires) for old in replaced]
+        handover.give(new, state, lambda: state.store().issue([one.token for one in new]))
+        # Only now: without an end the old ones go on opening, which is better than nothing does.
+        ended = [token for old in replaced for token in old]
+        _end(state, ended, until)
+    _tell_end(ended, until)
+    _tell_pinned(which, state)
+
+
+def _replaced(which: Sequence[str], valid: Sequence[Token], state: State) -> list[list[Token]]:
+    """Return the valid tokens that each of `which` stands for, oldest first."""
+    found = []
+    for one in which:
+        old = [token for token in valid if one in (token.id, token.bot)]
+        if not old:
+            _check_pinned(one, state)
+            raise Failed(f"there is no valid token {one!r}, nor a bot of that name that has one")
+        found.append(old)
+    ids = [token.id for old in found for token in old]
+    if len(ids) != len(set(ids)):
+        raise Failed("give a bot or the ID of a token of it, not both")
+    return found
+
+
+def _end(state: State, old: Sequence[Token], until: float) -> None:
+    """Let these tokens end at `until`, and no other of their bots."""
     store = state.store()
-    for one in fresh:
-        store.issue(one.token)
+    ids = {token.id for token in old}
+    kept = [one.token.id for one in store.list_tokens() if one.token.id not in ids]
+    for bot in {token.bot for token in old}:
+        store.expire(bot, until, but=kept)
 
 
-def _issue_into(out: Path, fresh: Sequence[Issued], state: State) -> None:
-    """Write the file first: a token that nobody can read must not be valid."""
-    lines = {_variable(one.token.bot): one.text for one in fresh}
-    if len(lines) != len(fresh):
-        raise Failed("two of these bots would have the same variable in the file")
-    try:
-        descriptor = os.open(out, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
-        with open(descriptor, "w", encoding="utf-8") as file:
-            file.writelines(f"{name}={text}\n" for name, text in lines.items())
-    except OSError as exc:
-        raise Failed(f"{out} cannot be written: {exc.strerror}") from exc
-    try:
-        _store(fresh, state)
-    except BaseException:
-        out.unlink()
-        raise
+def _tell_end(old: Sequence[Token], until: float) -> None:
+    late = sum(1 for token in old if token.expires is None or token.expires > until)
+    if late:
+        click.echo(f"older tokens, now valid until {moment(until)}: {late}", err=True)
 
 
-def _variable(bot: str) -> str:
-    return "GATEWAY_TOKEN_" + re.sub(r"[^A-Z0-9]", "_", bot.upper())
+def _tell_pinned(bots: Collection[str], state: State) -> None:
+    """Say what a command on the store cannot end."""
+    still = sum(1 for pinned in state.pinned() if pinned.bot in bots)
+    if still:
+        click.echo(f"{still} more pinned in the configuration stay valid", err=True)
 
 
-def _show(fresh: Sequence[Issued], out: Path | None, *, as_json: bool) -> None:
-    if as_json:
-        dump([_issued_record(one, is_shown=out is None) for one in fresh])
-    elif out is not None:
-        click.echo(f"{len(fresh)} written to {out}", err=True)
-    elif len(fresh) == 1:
-        click.echo(fresh[0].text)  # alone, so that a script can take it
-        click.echo(f"{fresh[0].token.id}, shown only this once", err=True)
-    else:
-        for one in fresh:
-            click.echo(f"{one.token.bot} {one.text}")
+def _check_pinned(token_id: str, state: State) -> None:
+    for pinned in state.pinned():
+        if pinned.id == token_id:
+            raise Failed(f"this token is pinned in the configuration: {pinned.origin}")
 
 
-def _issued_record(one: Issued, *, is_shown: bool) -> dict[str, str | None]:
-    record = {
-        "id": one.token.id,
-        "bot": one.token.bot,
-        "expires": moment(one.token.expires),
-    }
-    return {**record, "token": one.text} if is_shown else record
+def _valid(state: State, now: float) -> list[Token]:
+    return [one.token for one in state.listed() if is_valid(one.token, now)]
 
 
 @token.command("list")
@@ -166,24 +174,30 @@ def _issued_record(one: Issued, *, is_shown: bool) -> dict[str, str | None]:
 def list_command(bot: str | None, as_json: bool, state: State) -> None:
     """List tokens, revoked and expired ones too; never the tokens themselves."""
     with explained():
-        listed = [*state.listed(), *(ListedToken(one, None, None) for one in state.pinned())]
+        listed = every(state)
     now = time.time()
     records = [record(one, now) for one in listed if bot in (None, one.token.bot)]
     if as_json:
         dump(records)
         return
-    columns = ("id", "bot", "status", "created", "expires", "last_used", "last_address", "origin")
-    table(columns, [[one[column] or "-" for column in columns] for one in records])
+    table(_COLUMNS, [[one[column] or "-" for column in _COLUMNS] for one in records])
+
+
+def every(state: State) -> list[ListedToken]:
+    """Return the tokens of the store, and those pinned in the configuration."""
+    return [*state.listed(), *(ListedToken(one, None, None) for one in state.pinned())]
 
 
 def record(listed: ListedToken, now: float) -> dict[str, str | None]:
     """Return what a listing says about one token."""
     token = listed.token
+    is_stored = token.origin == "store"
     return {
         "id": token.id,
         "bot": token.bot,
-        "status": _status(token, now),
-        "created": moment(token.created) if token.created else None,
+        "status": status(token, now),
+        "shape": token.shape if is_stored else None,
+        "created": moment(token.created) if is_stored else None,
         "expires": moment(token.expires),
         "revoked": moment(token.revoked),
         "last_used": moment(listed.last_used),
@@ -192,7 +206,8 @@ def record(listed: ListedToken, now: float) -> dict[str, str | None]:
     }
 
 
-def _status(token: Token, now: float) -> str:
+def status(token: Token, now: float) -> str:
+    """Return `valid`, `expired` or `revoked`."""
     if is_valid(token, now):
         return "valid"
     return "expired" if token.revoked is None else "revoked"
@@ -206,21 +221,17 @@ def revoke(token_id: str | None, bot: str | None, state: State) -> None:
     """Revoke the token ID (as `token list` shows it), or all of a bot's."""
     if (token_id is None) == (bot is None):
         raise click.UsageError("give either the ID of a token or --bot")
-    for pinned in state.pinned():
-        if pinned.id == token_id:
-            raise Failed(f"this token is pinned in the configuration: {pinned.origin}")
+    _check_pinned(token_id or "", state)
     with explained():
         count = _revoke(state, token_id, bot)
-    still = sum(1 for pinned in state.pinned() if pinned.bot == bot)
-    if still:
-        click.echo(f"{still} more pinned in the configuration stay valid", err=True)
+    _tell_pinned([bot] if bot else (), state)
     if not count:
         raise Failed("no valid token matches")
     click.echo(f"{count} revoked")
 
 
 def _revoke(state: State, token_id: str | None, bot: str | None) -> int:
-    if not state.listed():
+    if not state.exists():
         return 0
     if bot is not None:
         return state.store().revoke_bot(bot, time.time())

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import yaml
 
 from gateway.config.errors import ConfigError, Problem, Trail, dotted
 
-MAX_CHARACTERS = 4 * 1024 * 1024
-MAX_NODES = 500_000
+MAX_VALUES = 2_000_000
 """Counted after aliases are followed, so that nested anchors cannot multiply."""
 MAX_DEPTH = 32
 
 _LOADER = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
-_COLLECTION_TAGS = {"tag:yaml.org,2002:map", "tag:yaml.org,2002:seq", "tag:yaml.org,2002:str"}
 _CONSTANTS: dict[str, object] = {
     "": None, "~": None, "null": None, "Null": None, "NULL": None,
     "true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False,
@@ -30,8 +29,7 @@ _OTHER_BASE = re.compile(
 _SEXAGESIMAL = re.compile(r"[-+]?[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?")
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
+class Mark(NamedTuple):
     """Where something stands in the file, counted from 1."""
 
     line: int
@@ -60,152 +58,197 @@ class Document:
 def parse(file: str, text: str) -> tuple[Document, list[Problem]]:
     """Return the document and what is wrong with it as YAML.
 
-    Raises ConfigError where there is no document to speak of: a syntax error, too large.
+    Raises ConfigError where there is no document to speak of: a syntax error, too large, too deep.
     """
-    if len(text) > MAX_CHARACTERS:
-        message = f"larger than {MAX_CHARACTERS // 1024 // 1024} MiB"
-        raise ConfigError([Problem(file, 0, 0, "", message)])
-    walk = _Walk(file)
-    root = _compose(file, text)
-    value = walk.visit(root, (), ()) if root is not None else None
-    document = Document(file, value, walk.values, walk.keys)
-    return document, walk.problems
-
-
-def _compose(file: str, text: str) -> yaml.Node | None:
+    reading = _Reading(file)
     try:
-        _check_depth(file, text)
-        node: yaml.Node | None = yaml.compose(text, Loader=_LOADER)
+        value = reading.document(iter(yaml.parse(text, Loader=_LOADER)))
     except yaml.MarkedYAMLError as exc:
         mark = exc.problem_mark or exc.context_mark
-        line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-        message = f"this is not YAML: {exc.problem or exc.context}"
-        raise ConfigError([Problem(file, line, column, "", message)]) from None
+        at = Mark(mark.line + 1, mark.column + 1) if mark else Mark(1, 1)
+        raise _unreadable(file, at, f"this is not YAML: {exc.problem or exc.context}") from None
     except yaml.reader.ReaderError as exc:
-        line, column = _line_column(text, exc.position)
-        message = "a control character cannot stand in a YAML file"
-        raise ConfigError([Problem(file, line, column, "", message)]) from None
-    return node
+        at = _at_position(text, exc.position)
+        raise _unreadable(file, at, "a control character cannot stand in a YAML file") from None
+    return Document(file, value, reading.values, reading.keys), reading.problems
 
 
-def _check_depth(file: str, text: str) -> None:
-    """Refuse deep nesting before it is composed: that recurses, in C until the process crashes."""
-    depth = 0
-    for event in yaml.parse(text, Loader=_LOADER):
-        if isinstance(event, yaml.CollectionStartEvent):
-            depth += 1
-        elif isinstance(event, yaml.CollectionEndEvent):
-            depth -= 1
-        if depth > MAX_DEPTH:
-            mark = event.start_mark
-            line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-            message = f"nested more than {MAX_DEPTH} deep"
-            raise ConfigError([Problem(file, line, column, "", message)])
+def _unreadable(file: str, mark: Mark, message: str) -> ConfigError:
+    return ConfigError([Problem(file, mark.line, mark.column, "", message)])
 
 
-def _line_column(text: str, position: int) -> tuple[int, int]:
+def _at_position(text: str, position: int) -> Mark:
     before = text[:position]
-    return before.count("\n") + 1, position - (before.rfind("\n") + 1) + 1
+    return Mark(before.count("\n") + 1, position - (before.rfind("\n") + 1) + 1)
 
 
-class _Walk:
-    """Turns nodes into values, noting marks and problems on the way."""
+class _Reading:
+    """Turns the parser's events into values, noting marks and problems on the way.
+
+    Nodes are never built: for a file with 100,000 bots they would take most of the time.
+    """
 
     def __init__(self, file: str) -> None:
         self.values: dict[Trail, Mark] = {}
         self.keys: dict[Trail, Mark] = {}
         self.problems: list[Problem] = []
         self._file = file
+        self._anchors: dict[str, Sequence[yaml.Event]] = {}
+        self._open: set[str] = set()
         self._named: set[tuple[Mark, str]] = set()
         self._count = 0
 
-    def visit(self, node: yaml.Node, path: Trail, above: tuple[yaml.Node, ...]) -> object:
-        """Return the value of `node`; `above` are the nodes it stands in."""
-        self._count += 1
-        self.values[path] = _mark(node)
-        if self._is_too_much(node, path, above):
-            return None
-        if node.tag not in _COLLECTION_TAGS:
-            self._problem(node, path, "tags (`!...`) are not read here")
-        if isinstance(node, yaml.MappingNode):
-            return self._mapping(node, path, (*above, node))
-        if isinstance(node, yaml.SequenceNode):
-            inside = (*above, node)
-            return [self.visit(one, (*path, n), inside) for n, one in enumerate(node.value)]
-        return self._scalar(node, path)
-
-    def _is_too_much(self, node: yaml.Node, path: Trail, above: tuple[yaml.Node, ...]) -> bool:
-        if any(node is one for one in above):
-            self._problem(node, path, "an anchor cannot contain itself")
-        elif len(above) > MAX_DEPTH:  # through aliases; otherwise `_check_depth` has seen it
-            self._problem(node, path, f"nested more than {MAX_DEPTH} deep")
-        elif self._count > MAX_NODES:
-            message = f"more than {MAX_NODES} values, with aliases followed"
-            mark = _mark(node)
-            raise ConfigError([Problem(self._file, mark.line, mark.column, "", message)])
-        else:
-            return False
-        return True
-
-    def _mapping(
-        self, node: yaml.MappingNode, path: Trail, above: tuple[yaml.Node, ...]
-    ) -> dict[str, object]:
-        value: dict[str, object] = {}
-        for key_node, value_node in node.value:
-            key = self._key(key_node, path)
-            if key is None:
-                continue
-            inside = (*path, key)
-            if key in value:
-                first = self.keys[inside].line
-                self._problem(key_node, inside, f"given twice; the first is on line {first}")
-                continue
-            self.keys[inside] = _mark(key_node)
-            value[key] = self.visit(value_node, inside, above)
+    def document(self, events: Iterator[yaml.Event]) -> object:
+        """Return the value of the only document there may be."""
+        value: object = None
+        starts = 0
+        for event in events:
+            if isinstance(event, yaml.DocumentStartEvent):
+                starts += 1
+            elif isinstance(event, yaml.NodeEvent) and starts == 1:
+                value = self._value(event, events, ())
+            elif starts > 1:
+                raise _unreadable(self._file, _mark(event), "only one document can stand in a file")
         return value
 
-    def _key(self, node: yaml.Node, path: Trail) -> str | None:
-        if not isinstance(node, yaml.ScalarNode):
-            self._problem(node, path, "a key must be text")
+    def _value(self, event: yaml.Event, events: Iterator[yaml.Event], path: Trail) -> object:
+        """Return the value that begins with `event`; what belongs to it is taken from `events`."""
+        self._count_one(event, path)
+        if isinstance(event, yaml.AliasEvent):
+            return self._alias(event, path)
+        assert isinstance(event, yaml.ScalarEvent | yaml.CollectionStartEvent)
+        self.values[path] = _mark(event)
+        if event.tag is not None:
+            self._problem(event, path, "tags (`!...`) are not read here")
+        if event.anchor is not None:
+            return self._anchored(event.anchor, event, events, path)
+        return self._plain(event, events, path)
+
+    def _plain(self, event: yaml.Event, events: Iterator[yaml.Event], path: Trail) -> object:
+        if isinstance(event, yaml.ScalarEvent):
+            return self._scalar(event, path)
+        if isinstance(event, yaml.MappingStartEvent):
+            return self._mapping(events, path)
+        return self._sequence(events, path)
+
+    def _count_one(self, event: yaml.Event, path: Trail) -> None:
+        self._count += 1
+        if len(path) > MAX_DEPTH:
+            raise _unreadable(self._file, _mark(event), f"nested more than {MAX_DEPTH} deep")
+        if self._count > MAX_VALUES:
+            message = f"more than {MAX_VALUES} values, with aliases followed"
+            raise _unreadable(self._file, _mark(event), message)
+
+    def _anchored(
+        self, name: str, event: yaml.Event, events: Iterator[yaml.Event], path: Trail
+    ) -> object:
+        """Read a value that has a name, and keep its events for the aliases of it."""
+        known = self._anchors.get(name)
+        if known and known[0] is not event:
+            self._problem(event, path, "an anchor of this name stands above")
+        self._anchors[name] = whole = [event, *_rest(event, events)]
+        return self._again(name, whole, path)
+
+    def _alias(self, event: yaml.AliasEvent, path: Trail) -> object:
+        name = event.anchor or ""
+        whole = self._anchors.get(name)
+        self.values[path] = _mark(whole[0] if whole else event)
+        if whole is None:
+            self._problem(event, path, "there is no anchor of this name above")
+        elif name in self._open:
+            self._problem(whole[0], path, "an anchor cannot contain itself")
+        else:
+            return self._again(name, whole, path)
+        return None
+
+    def _again(self, name: str, whole: Sequence[yaml.Event], path: Trail) -> object:
+        self._open.add(name)
+        value = self._plain(whole[0], iter(whole[1:]), path)
+        self._open.discard(name)
+        return value
+
+    def _sequence(self, events: Iterator[yaml.Event], path: Trail) -> list[object]:
+        value: list[object] = []
+        for event in events:
+            if isinstance(event, yaml.SequenceEndEvent):
+                break
+            value.append(self._value(event, events, (*path, len(value))))
+        return value
+
+    def _mapping(self, events: Iterator[yaml.Event], path: Trail) -> dict[str, object]:
+        value: dict[str, object] = {}
+        for event in events:
+            if isinstance(event, yaml.MappingEndEvent):
+                break
+            key = self._key(event, events, path)
+            inside = (*path, key or "")
+            if key is not None and key not in value:
+                self.keys[inside] = _mark(event)
+                value[key] = self._value(next(events), events, inside)
+                continue
+            if key is not None:
+                first = self.keys[inside].line
+                self._problem(event, inside, f"given twice; the first is on line {first}")
+            _skip(events)
+        return value
+
+    def _key(self, event: yaml.Event, events: Iterator[yaml.Event], path: Trail) -> str | None:
+        if not isinstance(event, yaml.ScalarEvent):
+            self._problem(event, path, "a key must be text")
+            _rest(event, events)
             return None
-        text: str = node.value
-        if _is_quoted(node):
+        text: str = event.value
+        if event.style:
             return text
         if text == "<<":
-            self._problem(node, path, "merge keys (`<<`) are not read here; write the keys out")
+            self._problem(event, path, "merge keys (`<<`) are not read here; write the keys out")
             return None
         surprise = _surprise(text)
         if surprise or text in _CONSTANTS or _FLOAT.fullmatch(text):
             reason = surprise or "YAML does not read this key as text"
-            self._problem(node, (*path, text), f"{reason}: put it in quotes")
+            self._problem(event, (*path, text), f"{reason}: put it in quotes")
         return text
 
-    def _scalar(self, node: yaml.Node, path: Trail) -> object:
-        text: str = node.value
-        if _is_quoted(node):
+    def _scalar(self, event: yaml.ScalarEvent, path: Trail) -> object:
+        text: str = event.value
+        if event.style:
             return text
         if text in _CONSTANTS:
             return _CONSTANTS[text]
         if surprise := _surprise(text):
-            self._problem(node, path, f"{surprise}: {_remedy(text)}")
+            self._problem(event, path, f"{surprise}: {_remedy(text)}")
             return text
         number = _number(text)
         return text if number is None else number
 
-    def _problem(self, node: yaml.Node, path: Trail, message: str) -> None:
-        mark = _mark(node)
+    def _problem(self, event: yaml.Event, path: Trail, message: str) -> None:
+        mark = _mark(event)
         if (mark, message) not in self._named:  # through an alias, it would be named again
             self._named.add((mark, message))
             problem = Problem(self._file, mark.line, mark.column, dotted(path), message)
             self.problems.append(problem)
 
 
-def _mark(node: yaml.Node) -> Mark:
-    return Mark(node.start_mark.line + 1, node.start_mark.column + 1)
+def _mark(event: yaml.Event) -> Mark:
+    mark = event.start_mark
+    assert mark is not None
+    return Mark(mark.line + 1, mark.column + 1)
 
 
-def _is_quoted(node: yaml.Node) -> bool:
-    return bool(getattr(node, "style", None))
+def _rest(event: yaml.Event, events: Iterator[yaml.Event]) -> list[yaml.Event]:
+    """Return what of `events` belongs to the value that begins with `event`."""
+    found: list[yaml.Event] = []
+    depth = int(isinstance(event, yaml.CollectionStartEvent))
+    while depth:
+        inner = next(events)
+        depth += isinstance(inner, yaml.CollectionStartEvent)
+        depth -= isinstance(inner, yaml.CollectionEndEvent)
+        found.append(inner)
+    return found
+
+
+def _skip(events: Iterator[yaml.Event]) -> None:
+    _rest(next(events), events)
 
 
 def _number(text: str) -> int | float | None:

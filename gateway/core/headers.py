@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-KEEP, DROP, HOST, LENGTH, CODING, CONNECTION, EXPECT, UPGRADE, CREDENTIAL, TYPE, ID = range(11)
+KEEP, DROP, HOST, LENGTH, CODING, CONNECTION, EXPECT, UPGRADE, CREDENTIAL = range(9)
+TYPE, ENCODING, FORWARDED, ID = range(9, 13)
 INVALID = -1
 
 _NAME = re.compile(rb"[!#$%&'*+\-.^`|~0-9A-Za-z]+")  # RFC 9110 5.1's token, but for `_`
@@ -45,6 +46,7 @@ _REQUEST = {
     b"expect": EXPECT,
     b"upgrade": UPGRADE,
     b"content-type": TYPE,
+    b"content-encoding": ENCODING,
 }
 
 # `Via` stays: discord.py tells a real 429 by it. `Alt-Svc` would lead the bot past the gateway.
@@ -93,15 +95,22 @@ class HeaderKinds(dict[bytes, int]):
         if not _NAME.fullmatch(name):
             return INVALID
         lower = name.lower()
-        if lower.startswith(_OURS):
-            return DROP
-        return self._kinds.get(lower, KEEP)
+        kind = self._kinds.get(lower)
+        if kind is None:
+            kind = DROP if lower.startswith(_OURS) else KEEP
+        return kind
 
 
-def request_kinds(credentials: Iterable[bytes] = ()) -> HeaderKinds:
-    """Return the kinds of request headers; `credentials` are further credential header names."""
+def request_kinds(credentials: Iterable[bytes] = (), forwarded: bytes = b"") -> HeaderKinds:
+    """Return the kinds of request headers; `credentials` are further credential header names.
+
+    `forwarded` is the one that trusted proxies write, in lower case; it travels no further.
+    """
     names = CREDENTIALS | {name.lower() for name in credentials}
-    return HeaderKinds({**dict.fromkeys(names, CREDENTIAL), **_REQUEST})
+    kinds = {**dict.fromkeys(names, CREDENTIAL), **_REQUEST}
+    if forwarded:
+        kinds[forwarded] = FORWARDED
+    return HeaderKinds(kinds)
 
 
 def answer_kinds() -> HeaderKinds:

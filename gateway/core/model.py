@@ -261,6 +261,7 @@ class Deadlines:
     stream: float = 300.0
     pool: float = 55.0
     secret: float = 5.0
+    wrong_token: float = 1.0
     drain: float = 30.0
 
 
@@ -309,6 +310,8 @@ class Settings:
     audit: str = "-"
     """File of the record, `-` for standard output."""
     log: str = "info"
+    reload: float = 1.0
+    """Seconds between looks at the configuration file."""
     env_file: str | None = None
     secrets_dir: str | None = None
     """Directory that relative `file:` secrets are read from."""

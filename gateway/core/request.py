@@ -17,7 +17,9 @@ from gateway.core.headers import (
     CONNECTION,
     CREDENTIAL,
     DROP,
+    ENCODING,
     EXPECT,
+    FORWARDED,
     HOST,
     INVALID,
     KEEP,
@@ -44,15 +46,35 @@ _ZERO = ord("0")
 class Learnt:
     """What the journey worked out from a head alone, under one policy; good for the next alike."""
 
-    __slots__ = ("ambiguity", "found", "inject", "policy", "token")
+    __slots__ = (
+        "ambiguity",
+        "client",
+        "found",
+        "inject",
+        "outlook",
+        "policy",
+        "said",
+        "standing",
+        "stranger",
+        "token",
+    )
 
-    def __init__(self) -> None:
-        self.policy: object = None
+    def __init__(self, policy: object = None) -> None:
+        self.policy = policy
         self.found: Any = None
         self.ambiguity: Deny | None = None
+        self.client: Any = None
+        """Who calls: a Client, or the Deny of one that cannot be made out."""
         self.token = b""
         """The digest of the token it shows."""
         self.inject: tuple[Any, ...] = ()
+        self.standing: Any = None
+        """The bot's Standing on the route."""
+        self.stranger: Deny | None = None
+        """Why the client's address is none that the bot may call from."""
+        self.outlook: Any = None
+        self.said: Any = None
+        """What the head says of its subjects, or the Deny of one that cannot be read."""
 
 
 class RequestHead:
@@ -67,7 +89,9 @@ class RequestHead:
         "close",
         "content_type",
         "credentials",
+        "encoding",
         "expect",
+        "forwarded",
         "host",
         "http10",
         "learnt",
@@ -99,6 +123,10 @@ class RequestHead:
         self.upgrading = False
         """Whether there is an Upgrade header at all."""
         self.content_type = b""
+        self.encoding = b""
+        """What Content-Encoding lists."""
+        self.forwarded: tuple[bytes, ...] = ()
+        """The lines of the header that trusted proxies write."""
         self.once = 0
         """Bits for the headers of `ONCE` that were seen."""
         self.learnt = Learnt()
@@ -248,6 +276,16 @@ def _type(head: RequestHead, value: bytes) -> Deny | None:
     return None
 
 
+def _encoding(head: RequestHead, value: bytes) -> Deny | None:
+    head.encoding = b"%b, %b" % (head.encoding, value) if head.encoding else value
+    return None
+
+
+def _forwarded(head: RequestHead, value: bytes) -> Deny | None:
+    head.forwarded = (*head.forwarded, value)
+    return None
+
+
 def _upgrade(head: RequestHead, value: bytes) -> Deny | None:
     # h2c may be ignored (RFC 9110 7.8), and Java's client offers it on every plain request.
     head.offered = b"" if value.lower() == b"h2c" else value or b"?"
@@ -275,8 +313,8 @@ def _once(kind: int) -> _Special:
 _Special = Callable[[RequestHead, bytes], Deny | None]
 _SPECIAL: dict[int, _Special] = {kind: _once(kind) for kind in ONCE}
 _SPECIAL |= {HOST: _host, LENGTH: _length, CODING: _coding, EXPECT: _expect, TYPE: _type}
-_SPECIAL |= {UPGRADE: _upgrade, CONNECTION: _named}
-_KEPT = frozenset({KEEP, TYPE, *ONCE})
+_SPECIAL |= {UPGRADE: _upgrade, CONNECTION: _named, ENCODING: _encoding, FORWARDED: _forwarded}
+_KEPT = frozenset({KEEP, TYPE, ENCODING, *ONCE})
 
 
 def _connection(head: RequestHead, named: list[bytes]) -> RequestHead:

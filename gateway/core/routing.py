@@ -4,20 +4,76 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from urllib.parse import unquote_to_bytes
 
 from gateway.core.errors import Deny
+from gateway.core.globs import PathGlob
 from gateway.core.model import Route
 
+# Escapes that are no UTF-8 but were `.` or `/` to decoders that took overlong forms (RFC 3629 10).
+_OVERLONG = rb"[cC][01]|[eE]0%[89]|[fF]0%8|[fF][89a-fA-F]"
+# Escaped letters, digits, `-` and `_`: nobody needs them, and everybody may resolve them
+# (RFC 3986 2.3), so that `/v1/%66iles` would be one path to our rules and another to the provider.
+_NEEDLESS = rb"3[0-9]|4[1-9a-fA-F]|5[0-9aAfF]|6[1-9a-fA-F]|7[0-9aA]|2[dD]"
 # Forms that two servers could read as two different paths (RFC 3986 5.2.4, 6.2.2).
-_AMBIGUOUS = re.compile(rb"//|/\.{1,2}(?:/|$)|%(?:2[eEfF]|5[cC]|25)|;|%(?![0-9A-Fa-f]{2})")
-
+_AMBIGUOUS = re.compile(
+    rb"//|/\.{1,2}(?:/|$|%(?:20|3[bB]))|%(?:2[eEfF5]|5[cC]|" + _NEEDLESS + rb"|" + _OVERLONG + rb")"
+    rb"|;|%(?![0-9A-Fa-f]{2})"
+)
+# What is refused even in a segment that is opaque to the provider.
+_NEVER = re.compile(rb";|%(?:" + _OVERLONG + rb")|%(?![0-9A-Fa-f]{2})")
+_TRICK = re.compile(rb"[\x00-\x1f\x7f]|(?:^|[/\\])\.{1,2}(?:$|[/\\; ])")
+_DECODINGS = 3
 
 Found = tuple[Route, bytes, bytes | None]
 """A route, and the path and query (without `?`) that go to its upstream."""
 
 
 class Router:
-    """The routes of one snapshot, by the first segment of their prefix."""
+    """The routes of one snapshot, by listener, by host, by the first segment of their prefix."""
+
+    def __init__(self, routes: Iterable[Route]) -> None:
+        by_listener: dict[str, list[Route]] = {"": []}
+        for route in routes:
+            by_listener.setdefault(route.listener, []).append(route)
+        self._sites = {listener: _Site(reached) for listener, reached in by_listener.items()}
+
+    def find(self, target: bytes, host: bytes = b"", listener: str = "") -> Found | Deny:
+        """Return where `target` goes: to a route of `listener`, of `host` before those of any.
+
+        Among these the longest prefix decides, whole segments only. `host` is the Host header's
+        value as it came. The path may still be one that two servers read differently: see
+        `ambiguity`.
+        """
+        site = self._sites.get(listener)
+        return site.find(target, host) if site is not None else _NO_ROUTE
+
+
+class _Site:
+    """What is reached at one listener."""
+
+    __slots__ = ("_anywhere", "_hosts")
+
+    def __init__(self, routes: Iterable[Route]) -> None:
+        by_host: dict[bytes, list[Route]] = {b"": []}
+        for route in routes:
+            by_host.setdefault(route.host.strip(b"[]"), []).append(route)
+        self._anywhere = _Prefixes(by_host.pop(b""))
+        self._hosts = {host: _Prefixes(named) for host, named in by_host.items()}
+
+    def find(self, target: bytes, host: bytes) -> Found | Deny:
+        if self._hosts:
+            named = self._hosts.get(_name(host))
+            found = named.find(target) if named is not None else _NO_ROUTE
+            if not isinstance(found, Deny):
+                return found
+        return self._anywhere.find(target)
+
+
+class _Prefixes:
+    """Routes that only their prefixes tell apart."""
+
+    __slots__ = ("_first", "_whole")
 
     def __init__(self, routes: Iterable[Route]) -> None:
         self._first: dict[bytes, list[Route]] = {}
@@ -26,10 +82,6 @@ class Router:
         self._whole = next(iter(self._first.pop(b"", ())), None)
 
     def find(self, target: bytes) -> Found | Deny:
-        """Return where `target` goes. Longest prefix first, whole segments only.
-
-        The path may still be one that two servers read differently: see `ambiguity`.
-        """
         path, mark, query = target.partition(b"?")
         for route in self._first.get(_first_segment(path), ()):
             prefix = route.prefix
@@ -40,15 +92,45 @@ class Router:
         return self._whole, path, query if mark else None
 
 
-def ambiguity(target: bytes) -> Deny | None:
-    """Return the refusal of a target whose path could be read as two different ones."""
-    return _AMBIGUOUS_PATH if _AMBIGUOUS.search(target.partition(b"?")[0]) else None
+def ambiguity(target: bytes, route: Route | None = None) -> Deny | None:
+    """Return the refusal of a target whose path could be read as two different ones.
+
+    What the provider of `route` takes for opaque data may hold any escape, but for one that
+    would be a dot segment or a control character to whoever resolves it all the same.
+    """
+    path = target.partition(b"?")[0]
+    if not _AMBIGUOUS.search(path):
+        return None
+    if route is not None and path.startswith(route.prefix):
+        rest = path[len(route.prefix) :]
+        if any(_is_clear(rest, PathGlob(pattern)) for pattern in route.opaque):
+            return None
+    return _AMBIGUOUS_PATH
+
+
+def _is_clear(path: bytes, pattern: PathGlob) -> bool:
+    """Whether `path` is unambiguous to a provider that takes what `pattern` says for opaque."""
+    wild = pattern.wild(path.decode("latin-1"))
+    return wild is not None and all(_is_harmless(segment.encode("latin-1")) for segment in wild)
+
+
+def _is_harmless(segment: bytes) -> bool:
+    """Whether `segment` is neither empty nor, however often it is decoded, a way elsewhere."""
+    if not segment or _NEVER.search(segment):
+        return False
+    for _ in range(_DECODINGS):
+        if _TRICK.search(segment):
+            return False
+        once, segment = segment, unquote_to_bytes(segment)
+        if once == segment:
+            return True
+    return False
 
 
 _AMBIGUOUS_PATH = Deny(
     400,
     "ambiguous_path",
-    "The path holds `//`, `.`, `..`, `;`, an encoded `.`, `/`, `\\` or `%`, "
+    "The path holds `//`, `.`, `..`, `;`, or an encoded `.`, `/`, `\\`, `%`, letter or digit, "
     "which different servers read differently",
     repeatable=False,
 )
@@ -58,6 +140,13 @@ _NO_ROUTE = Deny(
     "No route of this gateway begins like this path; check the base URL",
     repeatable=False,
 )
+
+
+def _name(host: bytes) -> bytes:
+    """Return the name in a Host header, as a route's is written: no port, no last dot."""
+    if host.startswith(b"["):
+        return host[1:].partition(b"]")[0].lower()
+    return host.partition(b":")[0].removesuffix(b".").lower()
 
 
 def _first_segment(path: bytes) -> bytes:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from asyncio import Future
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -68,7 +69,7 @@ class Store(Protocol):
         """
         ...
 
-    def reserve(self, plan: Plan, now: float) -> Hold | Deny | Awaitable[Hold | Deny]:
+    def reserve(self, plan: Plan, now: float) -> Hold | Deny | Future[Hold | Deny]:
         """Reserve all of the plan's claims or none, in one atomic step. `now` is monotonic."""
         ...
 
