@@ -179,11 +179,6 @@ class Metrics(Collector):
         )
         yield GaugeMetricFamily(
             "gateway_audit_backlog_bytes",
-            "gateway_observed_total",
-            "gateway_freezes",
-            "gateway_config_reload_ok",
-            "gateway_config_reloads_total",
-            "gateway_config_loaded_timestamp_seconds",
             "Record not yet written",
             value=self._read("audit_backlog"),
         )

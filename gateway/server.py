@@ -12,6 +12,7 @@ from pathlib import Path
 
 import aiohttp.http_parser
 
+from gateway import cuts
 from gateway.admin import Admin
 from gateway.admission import Admission
 from gateway.audit import Audit
@@ -25,7 +26,6 @@ from gateway.defects import handle
 from gateway.dial import Dialler
 from gateway.door import Door
 from gateway.downstream import BotConnection
-from gateway.exchange import Exchange
 from gateway.keyring import Keyring
 from gateway.listen import Listeners
 from gateway.memory import tune
@@ -163,32 +163,14 @@ class Gateway:
 
     def _store_changed(self) -> None:
         """Cut what a revoked token or a frozen bot or route still carries."""
-        tokens, freezes = self.store.tokens, self.store.freezes
-
-        def revoked(x: Exchange) -> bool:
-            token = x.token
-            return token.origin == "store" and bool(token.id) and token.digest not in tokens
-
-        def frozen(x: Exchange) -> bool:
-            return x.standing is not None and not x.standing.freezes.isdisjoint(freezes)
-
-        self.proxy.cut(revoked, "token_revoked")
-        if freezes:
-            self.proxy.cut(frozen, "frozen")
+        self.proxy.cut(cuts.revoked(self.store), "token_revoked")
+        if self.store.freezes:
+            self.proxy.cut(cuts.frozen(self.store), "frozen")
 
     def _expire(self) -> None:
         """Cut what an expired token still carries."""
-        now = time.time()
-
-        def expired(x: Exchange) -> bool:
-            return (ends := self._ends(x)) is not None and ends <= now
-
-        self.proxy.cut(expired, "token_expired")
+        self.proxy.cut(cuts.expired(self.store, time.time()), "token_expired")
         self._expiry = self._loop.call_later(_EXPIRY, self._expire)
-
-    def _ends(self, x: Exchange) -> float | None:
-        """Return when the exchange's token ends, as the store says now: rotation brings it near."""
-        return self.store.tokens.get(x.token.digest, x.token).expires
 
     def _checks(self) -> dict[str, Callable[[], str | None]]:
         return {

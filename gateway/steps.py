@@ -189,6 +189,9 @@ def framed(x: Exchange, data: bytes, ended: bool) -> bytes:
 
 def _shown(route: Route, outgoing: Outgoing) -> tuple[bytes, tuple[Place, ...]]:
     """Return the digest of the one token that is shown, and where the secret goes."""
+    names = [name for name, _ in outgoing.credentials]
+    if len(set(names)) < len(names):  # whichever a provider would read, the other is unjudged
+        raise Refused(_TWO_TOKENS)
     shown = b""
     places = route.inject
     for place in route.tokens:
@@ -205,7 +208,7 @@ def _shown(route: Route, outgoing: Outgoing) -> tuple[bytes, tuple[Place, ...]]:
 
 _UPGRADE = Deny(501, "upgrade", "This gateway does not carry upgraded connections yet")
 _NO_TOKEN = Deny(401, "no_token", "The request carries no token where this route looks for it")
-_TWO_TOKENS = Deny(401, "two_tokens", "The request carries two different tokens")
+_TWO_TOKENS = Deny(401, "two_tokens", "The request carries two tokens, or one header for them twice")
 _UNKNOWN_TOKEN = Deny(401, "unknown_token", "The token is not one of this gateway's")
 _EXPIRED_TOKEN = Deny(401, "expired_token", "The token has expired")
 _CLOSED = Deny(502, "upstream_closed", "The provider closed the connection", repeatable=True)

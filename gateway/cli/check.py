@@ -82,7 +82,7 @@ def _lines(snapshot: Snapshot, bot: Bot, tokens: int) -> Iterator[dict[str, str 
         yield {
             "bot": bot.name,
             "route": name,
-            "base_url": base_url(snapshot, route.prefix),
+            "base_url": base_url(snapshot, route),
             "upstream": f"{route.origin}{route.base.decode('ascii')}",
             "secret": str(route.secret or "none"),
             "tokens": tokens,

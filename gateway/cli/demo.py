@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import socket
 import sys
 import time
@@ -13,9 +12,8 @@ from pathlib import Path
 
 import click
 
+from gateway.cli.issuing import make
 from gateway.config import environment, load
-from gateway.core import tokens
-from gateway.core.model import Token
 from gateway.demo import process
 from gateway.demo.keys import KEYS
 from gateway.stores.embedded import Embedded
@@ -131,8 +129,11 @@ def prepare(directory: Path, provider: str) -> Demo:
     config = directory / "routes.yaml"
     _write(config, _configuration(provider, port, admin))
     store = Embedded(Path(load(config, {}).settings.state))
-    texts = {shape: tokens.mint(secrets.token_bytes(32), shape) for shape in ("plain", "telegram")}
-    issued = tuple(_issue(store, text) for text in texts.values())
+    now = time.time()
+    new = {shape: make(BOT, shape, now, TOKEN_SECONDS) for shape in ("plain", "telegram")}
+    store.issue([one.token for one in new.values()])
+    texts = {shape: one.text for shape, one in new.items()}
+    issued = tuple(one.token.id for one in new.values())
     return Demo(config, store, texts, issued, port, admin)
 
 
@@ -147,14 +148,6 @@ def _configuration(provider: str, port: int, admin: int) -> str:
 
 def _upstream(provider: str, name: str) -> str:
     return f"{provider}/echo" if name == "echo" else provider
-
-
-def _issue(store: Embedded, text: str) -> str:
-    now = time.time()
-    token_id = f"tok_{secrets.token_hex(6)}"
-    digest = tokens.digest(text.encode())
-    store.issue(Token(token_id, digest, BOT, now, now + TOKEN_SECONDS))
-    return token_id
 
 
 def _write(path: Path, text: str) -> None:

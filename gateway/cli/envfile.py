@@ -20,11 +20,8 @@ _TOKEN = "GATEWAY_TOKEN"  # noqa: S105 -- a variable's name
 def of_bot(bot: str, text: str, snapshot: Snapshot | None, url: str | None) -> str:
     """Return the file of one bot: its token, and for each of its routes what the SDKs read."""
     lines = [f"# Bot {bot}. Whoever can read this file can use its token.", f"{_TOKEN}={text}"]
-    known = snapshot.bots.get(bot) if snapshot else None
-    taken: dict[str, str] = {}
-    for name in known.allow if snapshot and known else ():
-        route = snapshot.routes[name]
-        lines += ["", *_of_route(route, base_url(snapshot, route, url), text, taken)]
+    if snapshot is not None:
+        lines += _of_routes(snapshot, bot, text, url)
     return "".join(f"{line}\n" for line in lines)
 
 
@@ -70,6 +67,14 @@ def _write_new(path: Path, text: str) -> None:
             os.unlink(draft)
     except OSError as exc:
         raise Failed(f"{path} cannot be written: {exc.strerror}") from exc
+
+
+def _of_routes(snapshot: Snapshot, bot: str, text: str, url: str | None) -> Iterator[str]:
+    taken: dict[str, str] = {}
+    for name in snapshot.bots[bot].allow:
+        route = snapshot.routes[name]
+        yield ""
+        yield from _of_route(route, base_url(snapshot, route, url), text, taken)
 
 
 def _of_route(route: Route, base: str, text: str, taken: dict[str, str]) -> Iterator[str]:

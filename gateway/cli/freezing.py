@@ -39,7 +39,7 @@ def freeze(
     routes: tuple[str, ...],
     everything: bool,
     config: Path,
-    state: Path | None,
+    directory: Path | None,
 ) -> None:
     """Stop bots, routes or everything until `unfreeze`, and cut what they have open.
 
@@ -47,11 +47,11 @@ def freeze(
     `state:` line says. With --state the configuration is not read at all.
     """
     wanted = _freezes(bots, routes, everything)
-    place = _place(config, state)
-    _check(wanted, place.snapshot)
+    state = _state(config, directory)
+    _check(wanted, state.snapshot)
     with explained():
-        place.store().freeze(wanted, time.time())
-        since = place.freezes()
+        state.store().freeze(wanted, time.time())
+        since = state.freezes()
     for one in wanted:
         click.echo(f"{words(one)} is frozen since {moment(since[one])}")
     click.echo("a running gateway acts on it within a second", err=True)
@@ -64,18 +64,18 @@ def unfreeze(
     routes: tuple[str, ...],
     everything: bool,
     config: Path,
-    state: Path | None,
+    directory: Path | None,
 ) -> None:
     """Let go what was frozen by the same name; other freezes stay, also after --all."""
     wanted = _freezes(bots, routes, everything)
-    place = _place(config, state)
+    state = _state(config, directory)
     with explained():
-        frozen = place.freezes()
+        frozen = state.freezes()
         for one in wanted:
             if one not in frozen:
                 raise Failed(f"{words(one)} is not frozen; frozen are: {_listed(frozen)}")
-        place.store().unfreeze(wanted)
-        left = place.freezes()
+        state.store().unfreeze(wanted)
+        left = state.freezes()
     for one in wanted:
         click.echo(f"{words(one)} is no longer frozen")
     if left:
@@ -112,14 +112,15 @@ def _check(wanted: Sequence[Freeze], snapshot: Snapshot | None) -> None:
             raise Failed(f"{message}; {one.kind}s are: {names}")
 
 
-def _place(config: Path, directory: Path | None) -> State:
-    """Return the state. Unless a configuration says so, only one that a gateway has used."""
+def _state(config: Path, directory: Path | None) -> State:
+    """Return the state. Where no configuration vouches for it, only one that is in use."""
     if directory is None:
         try:
             snapshot = load(config, environment())
         except ConfigError as exc:
-            click.echo(f"the configuration cannot be loaded:\n{exc}", err=True)
-            click.echo("so names are not checked", err=True)
+            click.echo(
+                f"the configuration cannot be loaded, so no name is checked\n{exc}", err=True
+            )
             directory = _directory(config)
         else:
             return State(Path(snapshot.settings.state), snapshot)
@@ -130,10 +131,13 @@ def _place(config: Path, directory: Path | None) -> State:
 
 
 def _directory(config: Path) -> Path:
-    """Return the state directory of a file that is not even YAML perhaps."""
+    """Return the state directory that a file names, which may not even be YAML."""
     try:
         line = _STATE_LINE.search(config.read_text(errors="replace"))
+    except OSError:
+        line = None
+    try:
         name = expanded(line[1], environment()) if line else Settings().state
-    except (OSError, ValueError):
-        name = Settings().state
+    except ValueError as exc:
+        raise Failed(f"its `state` cannot be read ({exc}); say with --state where it is") from exc
     return config.absolute().parent / name

@@ -46,6 +46,7 @@ config_option = click.option(
 )
 state_option = click.option(
     "--state",
+    "directory",
     type=click.Path(path_type=Path, file_okay=False),
     help="The state directory, instead of the one that the configuration names.",
 )
@@ -104,8 +105,8 @@ def with_state(command: Callable[..., None]) -> Callable[..., None]:
     @config_option
     @state_option
     @wraps(command)
-    def wrapped(*args: Any, config: Path, state: Path | None, **options: Any) -> None:  # noqa: ANN401 -- click's
-        command(*args, state=state_of(config, state), **options)
+    def wrapped(*args: Any, config: Path, directory: Path | None, **options: Any) -> None:  # noqa: ANN401 -- click's
+        command(*args, state=state_of(config, directory), **options)
 
     return wrapped
 
@@ -123,7 +124,7 @@ def base_url(snapshot: Snapshot, route: Route, public: str | None = None) -> str
     listener = next(one for one in snapshot.settings.listeners if one.name == route.listener)
     local = urlsplit(_listener_url(listener))
     shown = urlsplit(public) if public else local
-    host = route.host.decode("ascii") or shown.hostname or ""
+    host = route.host.decode("ascii").strip("[]") or shown.hostname or ""
     at = local if route.listener else shown
     port = f":{at.port}" if at.port else ""
     return f"{at.scheme}://{_bracketed(host)}{port}{at.path}{route.prefix.decode('ascii')}"

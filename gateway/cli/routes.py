@@ -8,7 +8,7 @@ import click
 
 from gateway.cli.failures import Failed
 from gateway.cli.output import as_json_option, dump
-from gateway.cli.place import base_url, config_option, configured
+from gateway.cli.place import base_url, config_option, configured, url_option
 from gateway.core import sdks
 from gateway.core.model import Route
 
@@ -17,7 +17,7 @@ _TOKEN = "YOUR_TOKEN"  # noqa: S105 -- what people replace by theirs
 
 @click.command()
 @click.argument("name", required=False, metavar="[ROUTE]")
-@click.option("--url", help="Public URL of this gateway, where it is not the first listener's.")
+@url_option
 @as_json_option
 @config_option
 def routes(name: str | None, url: str | None, as_json: bool, config: Path) -> None:
@@ -27,7 +27,7 @@ def routes(name: str | None, url: str | None, as_json: bool, config: Path) -> No
         known = ", ".join(sorted(snapshot.routes))
         raise Failed(f"there is no route {name!r} in the configuration; routes are: {known}")
     shown = [route for route in snapshot.routes.values() if name in (None, route.name)]
-    records = [_record(route, base_url(snapshot, route.prefix, url)) for route in shown]
+    records = [_record(route, base_url(snapshot, route, url)) for route in shown]
     if as_json:
         dump(records)
         return

@@ -139,9 +139,9 @@ def _end(state: State, old: Sequence[Token], until: float) -> None:
     """Let these tokens end at `until`, and no other of their bots."""
     store = state.store()
     ids = {token.id for token in old}
-    kept = [one.token.id for one in store.list_tokens() if one.token.id not in ids]
+    kept = [one.token for one in store.list_tokens() if one.token.id not in ids]
     for bot in {token.bot for token in old}:
-        store.expire(bot, until, but=kept)
+        store.expire(bot, until, but=[token.id for token in kept if token.bot == bot])
 
 
 def _tell_end(old: Sequence[Token], until: float) -> None:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from gateway.config import schema
+from gateway.config import kinds, schema
 from gateway.config.errors import Problem, Trail, shortened
 from gateway.config.yaml import Document
 
-_TAGS = {schema.TEXT, schema.MAPPING, schema.LIST}
 _SENTENCES = {
     "string_type": "text is expected",
     "bool_type": "true or false is expected",
@@ -22,7 +21,18 @@ _SENTENCES = {
     "dict_type": "a mapping (`key: value` lines) is expected",
     "model_type": "a mapping (`key: value` lines) is expected",
     "too_short": "at least one is needed",
-    "string_pattern_mismatch": "one of these is expected: debug, info, warning, error",
+}
+_SECTIONS: Mapping[str, type[BaseModel]] = {
+    "proxies": schema.ProxyKeys,
+    "deadlines": schema.DeadlineKeys,
+    "sizes": schema.SizeKeys,
+    "connections": schema.ConnectionKeys,
+}
+_ENTRIES: Mapping[str, type[BaseModel]] = {
+    "routes": schema.RouteKeys,
+    "labels": schema.LabelKeys,
+    "groups": schema.GroupKeys,
+    "bots": schema.BotKeys,
 }
 _REQUIRED = {
     "secret": "`secret` is required: `env:NAME`, `file:PATH`, or null for an upstream without a key"
@@ -46,7 +56,7 @@ def unknown(what: str, given: str, known: Iterable[str]) -> str:
 
 
 def _problem(document: Document, detail: ErrorDetails) -> Problem:
-    trail: Trail = tuple(part for part in detail["loc"] if part not in _TAGS)
+    trail: Trail = tuple(part for part in detail["loc"] if part not in kinds.TAGS)
     if trail and trail[-1] == "[key]":
         return document.problem(trail[:-1], _sentence(document, trail, detail), at_key=True)
     if detail["type"] == "extra_forbidden":
@@ -65,43 +75,30 @@ def _sentence(document: Document, trail: Trail, detail: ErrorDetails) -> str:
     context = detail.get("ctx", {})
     if kind == "value_error":
         return str(context["error"])
-    if kind == "string_type" and isinstance(_value_at(document.value, trail), int | float):
+    if kind == "string_type" and isinstance(document.value_at(trail), int | float):
         return "text is expected, and YAML reads this otherwise: put it in quotes"
+    if kind == "literal_error":
+        return f"{context['expected']} is expected"
     for bound, words in (("gt", "more than"), ("ge", "at least"), ("le", "at most")):
         if bound in context:
-            return f"{words} {context[bound]:g} is expected"
+            return f"{words} {context[bound]:.15g} is expected"
     sentence = _SENTENCES.get(kind, detail["msg"])
-    is_empty = _value_at(document.value, trail) is None
+    is_empty = document.value_at(trail) is None
     return f"{sentence}, and nothing is given" if is_empty else sentence
-
-
-def _value_at(value: object, trail: Trail) -> object:
-    for part in trail:
-        if isinstance(value, dict):
-            value = value.get(part)
-        elif isinstance(value, list) and isinstance(part, int) and part < len(value):
-            value = value[part]
-        else:
-            return value
-    return value
 
 
 def model_at(trail: Trail) -> type[BaseModel]:
     """Return the model whose keys stand directly under `trail`."""
     match trail:
-        case ("routes", _):
-            return schema.RouteKeys
-        case ("bots", _):
-            return schema.BotKeys
-        case ("bots", _, "allow", _):
-            return schema.RuleKeys
-        case ("listen", *_) | ("admin",):
+        case ("listen", *_) | ("admin",) | ("routes", _, "listen"):
             return schema.ListenerKeys
-        case ("deadlines",):
-            return schema.DeadlineKeys
-        case ("sizes",):
-            return schema.SizeKeys
-        case ("connections",):
-            return schema.ConnectionKeys
+        case (*_, "limits", int()):
+            return schema.LimitKeys
+        case (_, _, "allow", _):
+            return schema.RuleKeys
+        case (str(section),) if section in _SECTIONS:
+            return _SECTIONS[section]
+        case (str(section), _) if section in _ENTRIES:
+            return _ENTRIES[section]
         case _:
             return schema.FileKeys

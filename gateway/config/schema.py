@@ -3,122 +3,45 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Discriminator,
-    Field,
-    PlainValidator,
-    Tag,
-    ValidationInfo,
-    WithJsonSchema,
+from pydantic import BaseModel, ConfigDict, Field, Tag
+
+from gateway.config.kinds import (
+    LIST,
+    MAPPING,
+    TEXT,
+    Address,
+    Count,
+    Digest,
+    FilePath,
+    Host,
+    Identifier,
+    Name,
+    Network,
+    OpaquePattern,
+    PathPattern,
+    PlaceSpec,
+    Prefix,
+    ReferencePath,
+    Seconds,
+    SecretText,
+    Size,
+    Spared,
+    TrustedNetwork,
+    UpstreamUrl,
+    ValuePattern,
+    by_shape,
 )
-from pydantic_core import PydanticCustomError
-
-from gateway.config import values
-from gateway.config.values import Upstream
 from gateway.core.model import Connections, Deadlines, Sizes
-from gateway.core.places import Place
-from gateway.core.places.parse import parse_place
-from gateway.core.secret import SecretRef
 
-Parsed = TypeVar("Parsed")
-TEXT, MAPPING, LIST = "<text>", "<mapping>", "<list>"
-"""Tags of the shapes a value may have; pydantic puts them into its error locations."""
-
+Entry = TypeVar("Entry")
 
 _DEADLINES, _SIZES, _CONNECTIONS = Deadlines(), Sizes(), Connections()
 
-
-def _from_text(read: Callable[[str], Parsed]) -> PlainValidator:
-    def validate(value: object) -> Parsed:
-        return read(_text(value))
-
-    return PlainValidator(validate)
-
-
-def _from_reference(read: Callable[[str], Parsed]) -> PlainValidator:
-    """As `_from_text`, and `${NAME}` in the text is replaced first."""
-
-    def validate(value: object, info: ValidationInfo) -> Parsed:
-        environ: Mapping[str, str] = (info.context or {}).get("environ", {})
-        return read(values.expanded(_text(value), environ))
-
-    return PlainValidator(validate)
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, str):
-        raise PydanticCustomError("string_type", "text is expected")
-    return value
-
-
-def _some(text: str) -> str:
-    if not text:
-        raise ValueError("this cannot be empty")
-    return text
-
-
-def _size(value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, int | str):
-        raise PydanticCustomError("size_type", "a size is expected: a number of bytes, or `64KiB`")
-    return values.size(value)
-
-
-def _place(value: object) -> Place:
-    if not isinstance(value, str | dict):
-        raise PydanticCustomError("place_type", "a place is expected, such as `bearer`")
-    try:
-        return parse_place(value)
-    except ValueError as exc:
-        # Its sentence begins with the value, which may be a token pasted by mistake.
-        raise ValueError(f"this is not a place; {str(exc).rpartition('; ')[2]}") from None
-
-
-def _shape(value: object) -> str | None:
-    for kind, tag in ((str, TEXT), (dict, MAPPING), (list, LIST)):
-        if isinstance(value, kind):
-            return tag
-    return None
-
-
-def _schema(**parts: object) -> WithJsonSchema:
-    return WithJsonSchema(dict(parts))
-
-
-_NAME = r"^[a-z0-9][a-z0-9_.-]{0,63}$"
-Name = Annotated[str, AfterValidator(values.name), _schema(type="string", pattern=_NAME)]
-FilePath = Annotated[str, AfterValidator(_some)]
-ReferencePath = Annotated[str, _from_reference(_some), _schema(type="string", minLength=1)]
-Address = Annotated[
-    tuple[str, int],
-    _from_reference(values.address),
-    _schema(type="string", examples=["127.0.0.1:8080", "[::1]:8080"]),
-]
-UpstreamUrl = Annotated[
-    Upstream, _from_reference(values.upstream), _schema(type="string", minLength=1)
-]
-Prefix = Annotated[bytes, _from_text(values.prefix), _schema(type="string", pattern="^/")]
-SecretText = Annotated[
-    SecretRef, _from_text(values.secret), _schema(type="string", pattern="^(env|file):.+")
-]
-Digest = Annotated[
-    bytes, _from_text(values.digest), _schema(type="string", pattern="^sha256:[0-9a-f]{64}$")
-]
-PlaceSpec = Annotated[
-    Place,
-    PlainValidator(_place),
-    _schema(anyOf=[{"type": "string"}, {"type": "object", "minProperties": 1}]),
-]
-_SIZE = _schema(anyOf=[{"type": "integer"}, {"type": "string", "pattern": "^[0-9]+([KMG]i)?B$"}])
-Size = Annotated[int, BeforeValidator(_size), _SIZE]
-Seconds = Annotated[float, Field(gt=0, le=86_400)]
-Count = Annotated[int, Field(ge=1, le=1_000_000)]
+Some = Annotated[list[Entry], Field(min_length=1)]
+"""A list that, where it is given, is not empty: nobody could tell whether that is all or none."""
+Mode = Literal["enforce", "observe"]
 
 
 class Strict(BaseModel):
@@ -143,33 +66,80 @@ class ListenerKeys(Strict):
     """Let several processes accept on the same port."""
 
 
+class LimitKeys(Strict):
+    """A ceiling: `requests` per time, or so many at once (`concurrency`)."""
+
+    requests: Annotated[int, Field(ge=1, le=1_000_000_000)] | None = None
+    """How many requests in any span of `per`; all of them may come at once."""
+    per: Literal["second", "minute", "hour", "day"] | None = None
+    """The span of time."""
+    burst: Annotated[int, Field(ge=1, le=1_000_000_000)] | None = None
+    """Spread the requests evenly, and let so many come at once after a pause."""
+    concurrency: Count | None = None
+    """How many exchanges are open at the same time."""
+
+
 class RuleKeys(Strict):
-    """One thing that a bot may use."""
+    """One thing that a bot may use: what all of these keys allow. A key left out allows all."""
 
     route: str
     """Name of a route in this file."""
-
-
-def _by_shape(expected: str) -> Discriminator:
-    return Discriminator(
-        _shape, custom_error_type="shape", custom_error_message=f"{expected} is expected"
-    )
+    presets: Some[str] = []
+    """Names of the provider's sets of operations, such as `inference`."""
+    methods: Some[str] = []
+    """HTTP methods, or the provider's own, such as `sendMessage`."""
+    paths: Some[PathPattern] = []
+    """Paths after the route's prefix; `*` is a part of a segment, `/**` all below."""
+    models: Some[ValuePattern] = []
+    """Models; `*` is any characters."""
+    chats: Some[Identifier] = []
+    """Chats, by number or @name; `*` is any characters."""
+    channels: Some[Identifier] = []
+    """Channels, by id or name; `*` is any characters."""
 
 
 OneListener = Annotated[
     Annotated[Address, Tag(TEXT)] | Annotated[ListenerKeys, Tag(MAPPING)],
-    _by_shape("an address such as `127.0.0.1:8080`, or a mapping with `address`,"),
+    by_shape("an address such as `127.0.0.1:8080`, or a mapping with `address`,"),
 ]
 Listeners = Annotated[
     Annotated[Address, Tag(TEXT)]
     | Annotated[ListenerKeys, Tag(MAPPING)]
-    | Annotated[list[OneListener], Field(min_length=1), Tag(LIST)],
-    _by_shape("an address such as `127.0.0.1:8080`, a mapping with `address`, or a list of these"),
+    | Annotated[Some[Spared[OneListener]], Tag(LIST)],
+    by_shape("an address such as `127.0.0.1:8080`, a mapping with `address`, or a list of these"),
 ]
 OneRule = Annotated[
     Annotated[str, Tag(TEXT)] | Annotated[RuleKeys, Tag(MAPPING)],
-    _by_shape("a route's name, or `{route: NAME}`,"),
+    by_shape("a route's name, or `{route: NAME}`,"),
 ]
+Limits = list[Spared[LimitKeys]]
+
+
+class ProxyKeys(Strict):
+    """The load balancers in front of the gateway."""
+
+    trusted: Some[TrustedNetwork]
+    """Their addresses; what they say of a client's address is believed."""
+    header: Literal["X-Forwarded-For", "Forwarded"] = "X-Forwarded-For"
+    """The header that they write it into."""
+
+
+class LabelKeys(Strict):
+    """What all bots of a label share."""
+
+    limits: Annotated[Limits, Field(min_length=1)]
+    """For all bots of the label together."""
+
+
+class GroupKeys(Strict):
+    """What each bot that joins the group gets in addition to its own."""
+
+    allow: list[Spared[OneRule]] = []
+    """Routes that these bots may use."""
+    addresses: Some[Network] = []
+    """Where these bots may call from."""
+    limits: Limits = []
+    """For each of these bots by itself."""
 
 
 class DeadlineKeys(Strict):
@@ -235,7 +205,11 @@ class RouteKeys(Strict):
     secret: SecretText | None
     """`env:NAME` or `file:PATH`; null for an upstream that needs no key."""
     prefix: Prefix | None = None
-    """Path of the route, `/<name>` by default; `/` for the whole listener."""
+    """Path of the route; `/<name>` by default, or `/` where it has `host` or `listen`."""
+    host: Host = b""
+    """Name in the Host header that this route alone answers to."""
+    listen: Spared[OneListener] | None = None
+    """Where bots connect to this route alone."""
     upstream: UpstreamUrl | None = None
     """Base URL of the API; the provider's own by default."""
     private: bool = False
@@ -246,19 +220,33 @@ class RouteKeys(Strict):
     """PEM file of certificates to trust for this upstream instead of the system's."""
     compression: bool = True
     """Whether the provider may compress its answers."""
-    token: Annotated[list[PlaceSpec], Field(min_length=1)] | None = None
+    token: Some[PlaceSpec] | None = None
     """Where bots put their token; the provider's places by default."""
-    inject: Annotated[list[PlaceSpec], Field(min_length=1)] | None = None
+    inject: Some[PlaceSpec] | None = None
     """Where the secret goes; by default the place that the token was found in."""
+    opaque: list[OpaquePattern] = []
+    """Paths whose `*` may hold `%2F`, `%25` and the like, besides the provider's."""
+    limits: Limits = []
+    """For all bots together on this route."""
+    mode: Mode = "enforce"
+    """`observe` only notes what rules, addresses and limits would refuse here."""
 
 
 class BotKeys(Strict):
     """A caller, and what it may do; what is not allowed is refused."""
 
+    groups: list[Name] = []
+    """Groups whose rules, addresses and limits this bot gets after its own."""
     labels: list[Name] = []
-    """Teams or other groups, for people who read the file."""
-    allow: list[OneRule] = []
+    """Teams and the like; bots of a label may share limits."""
+    allow: list[Spared[OneRule]] = []
     """Routes that this bot may use."""
+    addresses: Some[Network] = []
+    """Where this bot may call from; anywhere that all may by default."""
+    limits: Limits = []
+    """For this bot."""
+    mode: Mode = "enforce"
+    """`observe` only notes what rules, addresses and limits would refuse this bot."""
     tokens: list[Digest] = []
     """Digests of tokens that are not kept in the store."""
 
@@ -274,18 +262,28 @@ class FileKeys(Strict):
     """Directory of the store, relative to this file."""
     audit: ReferencePath = "-"
     """File of the record of exchanges, `-` for standard output."""
-    log: Annotated[str, Field(pattern="^(debug|info|warning|error)$")] = "info"
+    log: Literal["debug", "info", "warning", "error"] = "info"
     """How much the gateway says about itself."""
     env_file: FilePath | None = None
     """File of NAME=value lines for `env:` secrets; `.env` beside this file where it exists."""
     secrets_dir: FilePath | None = None
     """Directory that relative `file:` secrets are read from."""
+    addresses: Some[Network] = []
+    """Where bots may call from at all; anywhere by default."""
+    proxies: ProxyKeys | None = None
+    """The load balancers in front of the gateway."""
+    limits: Limits = []
+    """For everything together."""
     deadlines: DeadlineKeys = DeadlineKeys()
     sizes: SizeKeys = SizeKeys()
     connections: ConnectionKeys = ConnectionKeys()
-    routes: Annotated[dict[Name, RouteKeys], Field(min_length=1)]
+    routes: Annotated[dict[Name, Spared[RouteKeys]], Field(min_length=1)]
     """By name."""
-    bots: dict[Name, BotKeys] = {}
+    labels: dict[Name, Spared[LabelKeys]] = {}
+    """By name."""
+    groups: dict[Name, Spared[GroupKeys]] = {}
+    """By name."""
+    bots: dict[Name, Spared[BotKeys]] = {}
     """By name."""
 
 

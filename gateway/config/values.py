@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import SplitResult, urlsplit
 
-from gateway.core.model import Origin
+from gateway.core import globs
+from gateway.core.model import Network, Origin
 from gateway.core.secret import SecretRef
 
 SOURCES = ("env", "file")
@@ -26,6 +27,7 @@ _REFERENCE = re.compile(r"\$\{([^}]*)\}?")
 _SEGMENT = re.compile(r"(?!\.{1,2}\Z)[A-Za-z0-9._~-]+")
 _PATH = re.compile(r"(/[A-Za-z0-9._~!$&'()*+,;=:@-]+)*")
 _DIGEST = re.compile(r"sha256:([0-9a-f]{64})")
+_NETWORK = re.compile(r"[0-9a-fA-F:.]+(/[0-9]{1,3})?")
 _NUMERIC = re.compile(r"[0-9]+|0[xX][0-9a-fA-F]*")
 
 
@@ -72,6 +74,65 @@ def address(text: str) -> tuple[str, int]:
     if not _is_host(match["host"]):
         raise ValueError("this is neither an IP address nor a host name")
     return match["host"], int(match["port"])
+
+
+def host(text: str) -> bytes:
+    """Return a name of a Host header, in lower case."""
+    if not _is_host(text) or text.endswith("."):
+        raise ValueError("a host is a name such as `openai.example.com`, without scheme or port")
+    return text.lower().encode("ascii")
+
+
+def network(text: str) -> Network:
+    """Return the network of `10.0.0.0/8`, or of one address such as `10.0.0.7`."""
+    try:
+        if not _NETWORK.fullmatch(text):
+            raise ValueError
+        found = ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        raise ValueError(
+            "a network is written `10.0.0.0/8` or `fd00::/8`, a single address without the `/`"
+        ) from None
+    if str(found.network_address) != str(ipaddress.ip_address(text.partition("/")[0])):
+        raise ValueError(
+            f"this is an address within a network; write {found} for the network, "
+            "or the address without what follows the `/`"
+        )
+    if isinstance(found, ipaddress.IPv6Network) and found.network_address.ipv4_mapped:
+        length = max(found.prefixlen - 96, 0)
+        plain = ipaddress.ip_network(f"{found.network_address.ipv4_mapped}/{length}", strict=False)
+        raise ValueError(f"IPv4 addresses are compared as such; write {plain}")
+    return found
+
+
+def trusted_network(text: str) -> Network:
+    """As `network`, but never every address there is."""
+    found = network(text)
+    if found.prefixlen == 0:
+        raise ValueError(
+            "if every address were trusted, everybody could claim any address; name the proxies"
+        )
+    return found
+
+
+def path_pattern(text: str) -> str:
+    """Return a pattern for paths as it is."""
+    globs.path_pattern(text)
+    return text
+
+
+def opaque_pattern(text: str) -> str:
+    """Return a pattern for paths as it is; its `*` are the segments that are opaque."""
+    globs.path_pattern(text)
+    if "*" not in text:
+        raise ValueError("a `*` is needed, for the part of the path that may hold `%2F`")
+    return text
+
+
+def value_pattern(text: str) -> str:
+    """Return a pattern for models, chats and the like as it is."""
+    globs.value_pattern(text)
+    return text
 
 
 def size(value: int | str) -> int:

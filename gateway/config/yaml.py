@@ -54,6 +54,18 @@ class Document:
         mark = marks.get(around, Mark(1, 1))
         return Problem(self.file, mark.line, mark.column, dotted(path), message)
 
+    def value_at(self, path: Trail) -> object:
+        """Return what stands at `path`, None where it is absent."""
+        value = self.value
+        for part in path:
+            if isinstance(value, dict):
+                value = value.get(part)
+            elif isinstance(value, list) and isinstance(part, int) and part < len(value):
+                value = value[part]
+            else:
+                return None
+        return value
+
 
 def parse(file: str, text: str) -> tuple[Document, list[Problem]]:
     """Return the document and what is wrong with it as YAML.
@@ -103,12 +115,11 @@ class _Reading:
         value: object = None
         starts = 0
         for event in events:
-            if isinstance(event, yaml.DocumentStartEvent):
-                starts += 1
-            elif isinstance(event, yaml.NodeEvent) and starts == 1:
-                value = self._value(event, events, ())
-            elif starts > 1:
+            starts += isinstance(event, yaml.DocumentStartEvent)
+            if starts > 1:
                 raise _unreadable(self._file, _mark(event), "only one document can stand in a file")
+            if isinstance(event, yaml.NodeEvent):
+                value = self._value(event, events, ())
         return value
 
     def _value(self, event: yaml.Event, events: Iterator[yaml.Event], path: Trail) -> object:

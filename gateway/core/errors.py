@@ -18,6 +18,8 @@ class Deny:
     reason: str
     retry_after: float | None = None
     repeatable: bool | None = None
+    headers: tuple[tuple[str, str], ...] = ()
+    """What else the answer says, whatever its shape."""
 
 
 class Refused(Exception):

@@ -15,12 +15,13 @@ _MOST = 10_000
 _ESCAPE = re.compile(r"~(?![01])")
 
 
-def _no_constant(name: str) -> NoReturn:
+def no_constant(name: str) -> NoReturn:
+    """Refuse NaN and the infinities, as a decoder's `parse_constant`."""
     raise ValueError(f"{name} is not JSON")  # RFC 8259 6; Python's decoder would take it
 
 
 # A number of more than 4300 digits is refused too: int() takes no longer ones, for their cost.
-_DECODER = json.JSONDecoder(parse_constant=_no_constant)
+_DECODER = json.JSONDecoder(parse_constant=no_constant)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +58,19 @@ def text_of(body: bytes) -> str:
     """Decode and check a whole JSON text."""
     try:
         text = body.decode("utf-8")
-        end = _DECODER.raw_decode(text, _skip(text, 0))[1]
+        decode(text, _DECODER)
     except (ValueError, RecursionError):
-        raise refusal("the body is not a readable JSON text in UTF-8") from None
-    if _skip(text, end) != len(text):
-        raise refusal("the body holds more than one JSON text")
+        raise refusal("the body is not one readable JSON text in UTF-8") from None
     return text
+
+
+def decode(text: str, decoder: json.JSONDecoder) -> object:
+    """Decode a text that is JSON from end to end; ValueError or RecursionError where it is not."""
+    value: object
+    value, end = decoder.raw_decode(text, _skip(text, 0))
+    if _skip(text, end) != len(text):
+        raise ValueError("something follows the JSON text")
+    return value
 
 
 def get(text: str, path: tuple[str, ...]) -> str | None:
@@ -106,12 +114,12 @@ def _with_comma(text: str, members: list[_Member], member: _Member) -> tuple[int
 
 def _string(text: str, member: _Member, path: tuple[str, ...]) -> str:
     value = _DECODER.raw_decode(text, member.value)[0]
-    if text[member.value] != '"' or _is_unpaired(value):
+    if text[member.value] != '"' or is_unpaired(value):
         raise refusal(f"{_shown(path)} in the JSON body must be a string")
     return str(value)
 
 
-def _is_unpaired(value: str) -> bool:
+def is_unpaired(value: str) -> bool:
     """Whether half a surrogate pair was escaped in: no two readers make the same bytes of it."""
     return any("\ud800" <= character <= "\udfff" for character in value)
 

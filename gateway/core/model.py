@@ -51,11 +51,12 @@ class Subject:
     fields: tuple[str, ...] = ()
     """Where a JSON or form body says it: `model`, `reply_parameters.chat_id`, `tools[].model`.
 
+    `channels[]` is an array of values, `channels,` a text of several with commas between.
     A field may be there or not; every one that is there must be allowed, and a request that
     has none is about nothing. In a form, what follows a dot stands in a field that holds JSON.
     """
     query: tuple[str, ...] = ()
-    """The parameters of the query that say it."""
+    """The parameters of the query that say it, written like the fields of a form."""
     path: str | None = None
     """Regular expression over the path after the prefix, whose group 1 is the value."""
     decisive: bool = False
@@ -96,7 +97,8 @@ class Provider:
     method: str | None = None
     """Regular expression over the path, whose group 1 is what this API calls a method.
 
-    None: the methods of a rule are HTTP's.
+    Where a named group matched instead, its name is the method: Telegram's file downloads are
+    part of `getFile`. None: the methods of a rule are HTTP's.
     """
     uncarried: tuple[str, ...] = ()
     """Operations that lead past the gateway, and are refused until it carries them."""

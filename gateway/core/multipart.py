@@ -15,9 +15,19 @@ _PARAMETER = re.compile(
 )
 _BOUNDARY = re.compile(rb"[0-9A-Za-z'()+_,./:=? -]{0,69}[0-9A-Za-z'()+_,./:=?-]")  # RFC 2046 5.1.1
 _HEADER = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([^\r\n\0]*)")
+_NAMING = re.compile(rb"(?i)name[ \t]*=")
 _AFTER = re.compile(rb"[ \t]*\r\n")
-_MOST = 1_000  # fields, as in most form readers
+MOST = 1_000  # fields, as in most form readers
 _PLAIN = (b"7bit", b"8bit", b"binary")
+
+
+@dataclass(frozen=True, slots=True)
+class PartHead:
+    """What the header lines of one part say. `content_type` is b"" where there is none."""
+
+    name: bytes
+    is_file: bool
+    content_type: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +48,8 @@ def refusal(why: str) -> GatewayError:
 
 def boundary_of(content_type: bytes) -> bytes:
     """Return the boundary that a multipart/form-data content type names."""
-    kind, parameters = _parameters(content_type)
-    boundary = parameters.get(b"boundary", b"")
+    kind, given = parameters(content_type)
+    boundary = given.get(b"boundary", b"")
     if kind != b"multipart/form-data" or not _BOUNDARY.fullmatch(boundary):
         raise refusal("the content type names no usable multipart boundary")
     return boundary
@@ -71,8 +81,8 @@ def _delimiters(body: bytes, delimiter: bytes) -> list[int]:
     count = body.count(line)
     if body.count(b"\n" + delimiter) != count or b"\r" + delimiter in body:
         raise refusal("the multipart body holds its boundary after half a line end")
-    if count > _MOST:
-        raise refusal(f"the form holds more than {_MOST} fields")
+    if count > MOST:
+        raise refusal(f"the form holds more than {MOST} fields")
     found = [0] if body.startswith(delimiter) else []
     at = body.find(line)
     while at >= 0:
@@ -86,15 +96,25 @@ def _part(body: bytes, mark: int, size: int, following: int) -> Part:
     blank = body.find(b"\r\n\r\n", mark, following)
     if line is None or blank < line.end() - 2 or following - 2 < blank + 4:
         raise refusal("the multipart body has a part without headers or end")
-    headers = _headers(body[line.end() : blank])
-    kind, parameters = _parameters(headers.get(b"content-disposition", b""))
-    name = parameters.get(b"name")
-    if kind != b"form-data" or name is None or b"\\" in name or b"name*" in parameters:
+    head = head_of(body[line.end() : blank])
+    return Part(head.name, head.is_file, mark, blank + 4, following - 2)
+
+
+def head_of(block: bytes) -> PartHead:
+    """Read the header lines of a part, with neither its delimiter line nor its blank line."""
+    headers = _headers(block)
+    disposition = headers.get(b"content-disposition", b"")
+    kind, given = parameters(disposition)
+    name = given.get(b"name")
+    is_split = any(one.startswith(b"name*") for one in given)
+    # Readers that know no quotes, or no escapes in them, would find a name within a value.
+    is_hidden = len(_NAMING.findall(disposition)) != len(given.keys() & {b"name", b"filename"})
+    if kind != b"form-data" or name is None or b"\\" in name or is_split or is_hidden:
         raise refusal("the multipart body has a part that is not a plainly named form field")
     if headers.get(b"content-transfer-encoding", b"binary").lower() not in _PLAIN:
         raise refusal("the multipart body has a part with a transfer encoding")
-    is_file = b"filename" in parameters or b"filename*" in parameters
-    return Part(name, is_file, mark, blank + 4, following - 2)
+    is_file = any(one == b"filename" or one.startswith(b"filename*") for one in given)
+    return PartHead(name, is_file, headers.get(b"content-type", b""))
 
 
 def _headers(block: bytes) -> dict[bytes, bytes]:
@@ -107,15 +127,15 @@ def _headers(block: bytes) -> dict[bytes, bytes]:
     return headers
 
 
-def _parameters(value: bytes) -> tuple[bytes, dict[bytes, bytes]]:
+def parameters(value: bytes) -> tuple[bytes, dict[bytes, bytes]]:
     """Split `kind; a=b; c="d"`; a name that comes twice has no meaning and is refused."""
     kind = value.partition(b";")[0]
-    parameters: dict[bytes, bytes] = {}
+    found: dict[bytes, bytes] = {}
     at = len(kind)
     while at < len(value):
         match = _PARAMETER.match(value, at)
-        if match is None or match[1].lower() in parameters:
+        if match is None or match[1].lower() in found:
             raise refusal("the form has a header whose parameters are unclear")
-        parameters[match[1].lower()] = match[3] if match[2] is None else match[2]
+        found[match[1].lower()] = match[3] if match[2] is None else match[2]
         at = match.end()
-    return kind.strip(b" \t").lower(), parameters
+    return kind.strip(b" \t").lower(), found

@@ -17,7 +17,7 @@ _OVERLONG = rb"[cC][01]|[eE]0%[89]|[fF]0%8|[fF][89a-fA-F]"
 _NEEDLESS = rb"3[0-9]|4[1-9a-fA-F]|5[0-9aAfF]|6[1-9a-fA-F]|7[0-9aA]|2[dD]"
 # Forms that two servers could read as two different paths (RFC 3986 5.2.4, 6.2.2).
 _AMBIGUOUS = re.compile(
-    rb"//|/\.{1,2}(?:/|$|%(?:20|3[bB]))|%(?:2[eEfF5]|5[cC]|" + _NEEDLESS + rb"|" + _OVERLONG + rb")"
+    rb"//|/\.{1,2}(?:/|$|%20)|%(?:2[eEfF5]|3[bB]|5[cC]|" + _NEEDLESS + rb"|" + _OVERLONG + rb")"
     rb"|;|%(?![0-9A-Fa-f]{2})"
 )
 # What is refused even in a segment that is opaque to the provider.
@@ -36,7 +36,7 @@ class Router:
         by_listener: dict[str, list[Route]] = {"": []}
         for route in routes:
             by_listener.setdefault(route.listener, []).append(route)
-        self._sites = {listener: _Site(reached) for listener, reached in by_listener.items()}
+        self._sites = {listener: _site(reached) for listener, reached in by_listener.items()}
 
     def find(self, target: bytes, host: bytes = b"", listener: str = "") -> Found | Deny:
         """Return where `target` goes: to a route of `listener`, of `host` before those of any.
@@ -46,28 +46,12 @@ class Router:
         `ambiguity`.
         """
         site = self._sites.get(listener)
-        return site.find(target, host) if site is not None else _NO_ROUTE
-
-
-class _Site:
-    """What is reached at one listener."""
-
-    __slots__ = ("_anywhere", "_hosts")
-
-    def __init__(self, routes: Iterable[Route]) -> None:
-        by_host: dict[bytes, list[Route]] = {b"": []}
-        for route in routes:
-            by_host.setdefault(route.host.strip(b"[]"), []).append(route)
-        self._anywhere = _Prefixes(by_host.pop(b""))
-        self._hosts = {host: _Prefixes(named) for host, named in by_host.items()}
-
-    def find(self, target: bytes, host: bytes) -> Found | Deny:
-        if self._hosts:
-            named = self._hosts.get(_name(host))
-            found = named.find(target) if named is not None else _NO_ROUTE
-            if not isinstance(found, Deny):
-                return found
-        return self._anywhere.find(target)
+        if site is None:
+            return _NO_ROUTE
+        anywhere, hosts = site
+        named = hosts.get(_name(host)) if hosts else None
+        found = named.find(target) if named is not None else _NO_ROUTE
+        return anywhere.find(target) if isinstance(found, Deny) else found
 
 
 class _Prefixes:
@@ -90,6 +74,18 @@ class _Prefixes:
         if self._whole is None:
             return _NO_ROUTE
         return self._whole, path, query if mark else None
+
+
+_Site = tuple[_Prefixes, dict[bytes, _Prefixes]]
+"""What is reached at one listener: under any host name, and under each that routes name."""
+
+
+def _site(routes: Iterable[Route]) -> _Site:
+    by_host: dict[bytes, list[Route]] = {b"": []}
+    for route in routes:
+        by_host.setdefault(route.host.strip(b"[]"), []).append(route)
+    anywhere = _Prefixes(by_host.pop(b""))
+    return anywhere, {host: _Prefixes(named) for host, named in by_host.items()}
 
 
 def ambiguity(target: bytes, route: Route | None = None) -> Deny | None:
@@ -130,7 +126,7 @@ def _is_harmless(segment: bytes) -> bool:
 _AMBIGUOUS_PATH = Deny(
     400,
     "ambiguous_path",
-    "The path holds `//`, `.`, `..`, `;`, or an encoded `.`, `/`, `\\`, `%`, letter or digit, "
+    "The path holds `//`, `.`, `..`, `;`, or an encoded `.`, `/`, `\\`, `%`, `;`, letter or digit, "
     "which different servers read differently",
     repeatable=False,
 )

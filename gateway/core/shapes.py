@@ -39,6 +39,11 @@ def sentence(deny: Deny, exchange: str) -> str:
     return f"The gateway refused this: {reason} ({quote})"
 
 
+def is_short_wait(deny: Deny) -> bool:
+    """Whether the same may be asked again after a wait that is exact and soon over."""
+    return deny.status == 429 and deny.retry_after is not None and deny.retry_after <= PATIENCE
+
+
 def wait_headers(deny: Deny) -> Headers:
     """Return the exact wait, for SDKs that read it in seconds and those that want milliseconds."""
     if deny.retry_after is None:
@@ -59,7 +64,7 @@ def retry_headers(deny: Deny) -> Headers:
 
 def json_refusal(deny: Deny, body: object, *headers: tuple[str, str]) -> Refusal:
     """Wrap a provider's error object: its type, what to do next, and `headers`."""
-    every = (("content-type", "application/json"), *headers)
+    every = (("content-type", "application/json"), *headers, *deny.headers)
     return Refusal(
         deny.status, every + wait_headers(deny) + retry_headers(deny), msgspec.json.encode(body)
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -17,27 +17,26 @@ _LONGEST = 128
 
 
 class SubjectFinder:
-    """Finds one provider's subjects. Built once per route; `find` never raises."""
+    """Finds one provider's subjects, in fields that lie open. Built once per route.
 
-    __slots__ = ("_forms", "_json", "_names", "_paths", "_queries")
+    What a rule depends on is read by `FieldReader` instead.
+    """
+
+    __slots__ = ("_names", "_paths", "_queries", "_seen")
 
     def __init__(self, subjects: Sequence[Subject]) -> None:
-        names = [subject.json for subject in subjects if subject.json]
-        self._names = names
-        self._json = (
-            msgspec.json.Decoder(msgspec.defstruct("Seen", [(name, Any, None) for name in names]))
-            if names
-            else None
-        )
-        self._forms = frozenset(subject.form for subject in subjects if subject.form)
-        self._queries = frozenset(subject.query for subject in subjects if subject.query)
+        self._names = _open(name for subject in subjects for name in subject.fields)
+        members = [(f"field_{at}", Any, None) for at in range(len(self._names))]
+        rename = {member[0]: name for member, name in zip(members, self._names, strict=True)}
+        self._seen = msgspec.json.Decoder(msgspec.defstruct("Seen", members, rename=rename))
+        self._queries = _open(name for subject in subjects for name in subject.query)
         self._paths = [re.compile(subject.path.encode()) for subject in subjects if subject.path]
 
     def find(self, path: bytes, query: bytes | None, content_type: bytes, body: bytes) -> str:
         """Return the first subject found, at most 128 characters of it; "" where there is none."""
         for pattern in self._paths:
             match = pattern.search(path)
-            if match:
+            if match and match[1]:
                 return _text(match[1])
         if query and self._queries:
             found = _pair(query, self._queries)
@@ -45,11 +44,13 @@ class SubjectFinder:
                 return found
         if not body:
             return ""
-        if self._json is not None and body[:1] == b"{":
+        if not self._names:
+            return ""
+        if body[:1] == b"{":
             return self._from_json(body)
-        if self._forms and content_type.startswith(b"application/x-www-form-urlencoded"):
-            return _pair(body, self._forms)
-        if self._forms and content_type.startswith(b"multipart/form-data"):
+        if content_type.startswith(b"application/x-www-form-urlencoded"):
+            return _pair(body, self._names)
+        if content_type.startswith(b"multipart/form-data"):
             return self._from_parts(content_type, body)
         return ""
 
@@ -59,24 +60,27 @@ class SubjectFinder:
         except GatewayError:
             return ""
         for part in every:
-            if not part.is_file and part.name.decode("latin-1") in self._forms:
+            if not part.is_file and part.name.decode("latin-1") in self._names:
                 return _text(body[part.content : part.end])
         return ""
 
     def _from_json(self, body: bytes) -> str:
-        assert self._json is not None
         try:
-            seen = self._json.decode(body)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            seen = self._seen.decode(body)
+        except (msgspec.DecodeError, ValueError, RecursionError):
             return ""
-        for name in self._names:
-            value = getattr(seen, name)
-            if isinstance(value, (str, int)):
+        for value in msgspec.structs.astuple(seen):
+            if isinstance(value, str) or type(value) is int:
                 return str(value)[:_LONGEST]
         return ""
 
 
-def _pair(text: bytes, names: frozenset[str]) -> str:
+def _open(names: Iterable[str]) -> tuple[str, ...]:
+    """Return those of the fields that lie at the top and hold one value."""
+    return tuple(dict.fromkeys(name for name in names if name.strip(".[],") == name))
+
+
+def _pair(text: bytes, names: tuple[str, ...]) -> str:
     try:
         pairs = parse_qsl(text.decode("utf-8", "replace"), max_num_fields=64)
     except ValueError:

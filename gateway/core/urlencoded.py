@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from urllib.parse import quote_from_bytes, unquote_to_bytes
+
+_STRAY = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 
 
 def decode(raw: bytes) -> bytes:
     """Undo the encoding of one name or value: `+` is a space, `%41` an A, a stray `%` itself."""
     return unquote_to_bytes(raw.replace(b"+", b" "))
+
+
+def is_plain(raw: bytes) -> bool:
+    """Whether every `%` begins an escape, so that all decoders read the same."""
+    return not _STRAY.search(raw)
 
 
 def encode(raw: bytes) -> bytes:

@@ -1,4 +1,4 @@
-"""Gemini as the demo speaks it: generateContent and countTokens, whole and streamed."""
+"""Gemini as the demo speaks it: answers, whole and streamed, embeddings and interactions."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ _UNKNOWN_CALLER = (
     "Method doesn't allow unregistered callers (callers without established identity). "
     "Please use API Key or other form of API consumer identity to call this API."
 )
+_VECTOR = {"values": [0.0, 0.5, 1.0]}
 
 
 class Gemini:
@@ -37,9 +38,12 @@ class Gemini:
 
     def routes(self) -> list[web.RouteDef]:
         call = guarded(_call, self._check, refuse)
+        interact = guarded(_interact, self._check, refuse)
         return [
             web.post("/v1/models/{call:.+}", call),
             web.post("/v1beta/models/{call:.+}", call),
+            web.post("/v1/interactions", interact),
+            web.post("/v1beta/interactions", interact),
         ]
 
 
@@ -81,6 +85,9 @@ async def _call(request: web.Request) -> web.StreamResponse:
     ask = await request[WATCH].body.json_object()
     if method == "countTokens":
         return web.json_response({"totalTokens": _prompt_tokens(ask)})
+    if method == "batchEmbedContents":
+        await controls.parse(model).obey()
+        return web.json_response({"embeddings": [_VECTOR for _ in ask.get("requests", [])]})
     turn = _read(model, ask)
     await turn.control.obey()
     if method == "generateContent":
@@ -88,6 +95,26 @@ async def _call(request: web.Request) -> web.StreamResponse:
     if method == "streamGenerateContent":
         return await _stream(request, turn)
     raise Fault(404, f"the demo has no method {method!r}")
+
+
+async def _interact(request: web.Request) -> web.Response:
+    """One turn of the interactions API, whose model stands in the body."""
+    ask = await request[WATCH].body.json_object()
+    model = str(ask.get("model") or ask.get("agent") or "")
+    control = controls.parse(model)
+    await control.obey()
+    reply = controls.compose(" ".join(words.texts(ask.get("input"))), control)
+    said = {"type": "model_output", "content": [{"type": "text", "text": reply.text}]}
+    answer = {
+        "id": "interaction-demo",
+        "object": "interaction",
+        "model": model,
+        "status": "completed",
+        "created": "2026-01-01T00:00:00Z",
+        "updated": "2026-01-01T00:00:00Z",
+        "steps": [said],
+    }
+    return web.json_response(answer)
 
 
 def _read(model: str, ask: dict[str, Any]) -> _Turn:

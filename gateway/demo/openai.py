@@ -1,4 +1,4 @@
-"""OpenAI as the demo speaks it: chat completions, embeddings, models; siblings add the rest."""
+"""OpenAI as the demo speaks it: chat completions, embeddings; siblings add the rest."""
 
 from __future__ import annotations
 
@@ -21,7 +21,6 @@ from gateway.demo.seen import WATCH, key_check
 from gateway.demo.shelf import Shelf
 
 SLOTS = ("bearer",)
-MODELS = ("gpt-demo", "gpt-5-mini", "text-embedding-demo", "whisper-demo")
 MOST_CHOICES = 16
 DIMENSIONS = 16
 MOST_DIMENSIONS = 4096
@@ -49,8 +48,6 @@ class OpenAI:
             web.post("/v1/chat/completions", behind(self._chat)),
             web.post("/v1/responses", behind(self._responses.create)),
             web.post("/v1/embeddings", behind(_embeddings)),
-            web.get("/v1/models", behind(_models)),
-            web.get("/v1/models/{model}", behind(_model)),
             web.post("/v1/files", behind(self._files.upload)),
             web.get("/v1/files/{id}", behind(self._files.describe)),
             web.get("/v1/files/{id}/content", behind(self._files.download)),
@@ -217,18 +214,6 @@ def _vector(given: object, size: int, ask: dict[str, Any]) -> list[float] | str:
     if ask.get("encoding_format") == "base64":
         return base64.b64encode(struct.pack(f"<{len(vector)}f", *vector)).decode()
     return vector
-
-
-async def _models(_: web.Request) -> web.Response:
-    return web.json_response({"object": "list", "data": [_describe(name) for name in MODELS]})
-
-
-async def _model(request: web.Request) -> web.Response:
-    return web.json_response(_describe(request.match_info["model"]))
-
-
-def _describe(model: str) -> dict[str, Any]:
-    return {"id": model, "object": "model", "created": 1_700_000_000, "owned_by": "demo"}
 
 
 def _error(fault: Fault) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from gateway.demo.anthropic import Anthropic
 from gateway.demo.discord import Discord
 from gateway.demo.echo import Echo
 from gateway.demo.gemini import Gemini
+from gateway.demo.models import Models
 from gateway.demo.openai import OpenAI
 from gateway.demo.seen import Log, recorder
 from gateway.demo.shelf import Shelf
@@ -29,6 +30,7 @@ def build(keys: Mapping[str, str], shelf: Shelf) -> web.Application:
     log = Log()
     app = web.Application(middlewares=[recorder(log)], client_max_size=BODY_BYTES)
     app.add_routes(log.routes())
+    app.add_routes(Models(keys).routes())
     app.add_routes(OpenAI(keys["openai"], shelf).routes())
     app.add_routes(Anthropic(keys["anthropic"]).routes())
     app.add_routes(Gemini(keys["gemini"]).routes())

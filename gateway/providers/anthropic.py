@@ -24,6 +24,36 @@ _TYPES: Mapping[int, str] = MappingProxyType(
     }
 )
 
+_INFERENCE = ("POST /v1/messages", "POST /v1/messages/count_tokens", "POST /v1/complete")
+_READ = ("GET /v1/models", "GET /v1/models/*")
+_OF_BATCHES = (
+    "GET /v1/messages/batches",
+    "GET /v1/messages/batches/*",
+    "GET /v1/messages/batches/*/results",
+    "POST /v1/messages/batches/*/cancel",
+    "DELETE /v1/messages/batches/*",
+)
+
+_MODEL = Subject(
+    "model",
+    # An advisor and a fallback answer, and are billed, like the model that was asked.
+    fields=(
+        "model",
+        "tools[].model",
+        "fallbacks[].model",
+        "requests[].params.model",
+        "requests[].params.tools[].model",
+        "requests[].params.fallbacks[].model",
+        "agent.model",
+        "agents[].model",
+        "advisor.model",
+        "multiagent.advisor.model",
+        "multiagent.agents[].model",
+    ),
+    path=r"^/v1/models/([^/]+)",
+    free=("GET /v1/models", *_OF_BATCHES),
+)
+
 
 def _refuse(deny: Deny, exchange: str) -> Refusal:
     fallback = "api_error" if deny.status >= 500 else "invalid_request_error"
@@ -42,5 +72,12 @@ PLUGIN = Provider(
     upstream="https://api.anthropic.com",
     tokens=(Header("Authorization", "Bearer"), Header("X-Api-Key")),
     refuse=_refuse,
-    subjects=(Subject("model", json="model"),),
+    subjects=(_MODEL,),
+    presets=MappingProxyType(
+        {
+            "inference": _INFERENCE,
+            "read": _READ,
+            "batch": ("POST /v1/messages/batches", *_OF_BATCHES),
+        }
+    ),
 )

@@ -29,13 +29,17 @@ class Plan(Protocol):
     """
 
     claims: tuple[Claim, ...]
+    policy: str
+    """Value of the `RateLimit-Policy` header; "" where the bot has no such limit."""
 
 
 class Hold(Protocol):
     """What was reserved for one exchange. Settled once; settling again does nothing."""
 
-    quota: str
-    """Value of the `RateLimit` header for the answer; "" where the bot has no such limit."""
+    @property
+    def quota(self) -> str:
+        """Value of the `RateLimit` header for the answer; "" where the bot has no such limit."""
+        ...
 
 
 class Store(Protocol):

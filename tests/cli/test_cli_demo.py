@@ -15,7 +15,10 @@ import time
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from gateway.cli.demo import prepare
+from gateway.cli.demo import _greeting, prepare
+from gateway.config import load
+from gateway.core import tokens
+from gateway.demo.keys import KEYS
 from gateway.stores.embedded import Embedded
 
 ROOT = Path(__file__).parents[2]
@@ -77,3 +80,40 @@ def test_a_store_beside_the_demo_is_not_open_to_the_group(tmp_path: Path) -> Non
     finally:
         os.umask(before)
     assert stat.S_IMODE((tmp_path / ".gateway").stat().st_mode) == 0o700
+
+
+def test_the_demo_writes_a_configuration_that_loads(tmp_path: Path) -> None:
+    ready = prepare(tmp_path / ".gateway" / "demo", "http://127.0.0.1:4321")
+    snapshot = load(ready.config, {})
+    assert set(snapshot.routes) == set(snapshot.bots["demo"].allow)
+    assert set(snapshot.routes) == {"openai", "anthropic", "telegram", "echo"}
+    assert str(snapshot.routes["openai"].origin) == "http://127.0.0.1:4321"
+    listed = {one.token.digest for one in ready.store.list_tokens()}
+    assert listed == {tokens.digest(text.encode()) for text in ready.tokens.values()}
+    assert snapshot.settings.listeners[0].port == ready.port
+    for path in (tmp_path / ".gateway" / "demo").rglob("*"):
+        assert not stat.S_IMODE(path.stat().st_mode) & 0o077, path
+    for name in snapshot.routes:
+        secret = (ready.config.parent / "secrets" / name).read_text()
+        assert secret == KEYS[name] + "\n"
+    ready.close()
+    assert all(one.token.revoked for one in ready.store.list_tokens())
+
+
+def test_the_demo_can_be_prepared_again(tmp_path: Path) -> None:
+    prepare(tmp_path, "http://127.0.0.1:4321")
+    ready = prepare(tmp_path, "http://127.0.0.1:4322")
+    assert load(ready.config, {}).routes["openai"].origin.port == 4322
+
+
+def test_the_demo_says_what_to_do_in_commands_that_can_be_pasted(tmp_path: Path) -> None:
+    ready = prepare(tmp_path, "http://127.0.0.1:4321")
+    text = _greeting(ready, "http://127.0.0.1:4321")
+    assert f"http://127.0.0.1:{ready.admin}/metrics" in text
+    (curl,) = re.findall(r"^  curl (.*chat/completions .*)$", text, re.MULTILINE)
+    body = re.search(r"-d '(.*)'$", curl)
+    assert body is not None
+    assert json.loads(body[1])["model"] == "gpt-5-mini"
+    snippet = text.partition("changes:\n\n")[2].partition("\nFor your own")[0]
+    compile(snippet.replace("\n  ", "\n").strip(), "snippet", "exec")
+    assert f'api_key="{ready.tokens["plain"]}"' in snippet

@@ -87,10 +87,12 @@ def test_bots_are_allowed_what_the_file_says_and_by_which_line(tmp_path: Path) -
     text += "bots:\n  a:\n    labels: [team]\n    allow:\n    - openai\n    - {route: telegram}\n"
     text += "  b: {}\n"
     bots = loaded(tmp_path, text).bots
-    assert {name: rule.place for name, rule in bots["a"].allow.items()} == {
-        "openai": "routes.yaml:6 bots.a.allow[0]",
-        "telegram": "routes.yaml:7 bots.a.allow[1]",
+    places = {name: [rule.place for rule in rules] for name, rules in bots["a"].allow.items()}
+    assert places == {
+        "openai": ["routes.yaml:6 bots.a.allow[0]"],
+        "telegram": ["routes.yaml:7 bots.a.allow[1]"],
     }
+    assert (bots["a"].place, bots["b"].place) == ("routes.yaml:3 bots.a", "routes.yaml:8 bots.b")
     assert bots["a"].labels == ("team",)
     assert not bots["b"].allow
 
@@ -245,7 +247,9 @@ def test_plain_http_to_this_machine_is_not_insecure(tmp_path: Path) -> None:
 
 def test_the_example_loads_as_it_is() -> None:
     snapshot = load(ROOT / "routes.example.yaml", {})
-    assert set(snapshot.routes) == {"openai", "telegram", "search", "local"}
+    names = {"openai", "telegram", "search", "local", "anthropic", "gemini"}
+    assert set(snapshot.routes) == names
+    assert set(snapshot.bots) == {"support", "research"}
     assert snapshot.deadlines == Deadlines()
     assert snapshot.sizes == Sizes()
     assert snapshot.connections == Connections()

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.config.errors import ConfigError
-from gateway.config.yaml import MAX_DEPTH, MAX_NODES, Mark, parse
+from gateway.config.yaml import MAX_DEPTH, MAX_VALUES, Mark, parse
 
 
 def value(text: str) -> object:
@@ -59,19 +59,28 @@ def test_plain_values(text: str, expected: object) -> None:
 
 @pytest.mark.parametrize("text", ["yes", "No", "ON", "off", "y", "N"])
 def test_a_switch_is_refused_as_a_value_and_as_a_key(text: str) -> None:
-    assert "take this for true or false" in messages(f"a: {text}")[0]
-    assert "take this for true or false: put it in quotes" in messages(f"{text}: a")[0]
+    why = "some YAML readers take this for true or false"
+    assert messages(f"a:\n- {text}") == [
+        f"f:2:3: a[0]: {why}: write true or false, or put it in quotes where it is text"
+    ]
+    assert messages(f"a: 1\n{text}: a") == [f"f:2:1: {text}: {why}: put it in quotes"]
     assert value(f"'{text}': '{text}'") == {text: text}
 
 
 @pytest.mark.parametrize("text", ["010", "0x1F", "0o17", "0b11", "1_000", "-007", "00"])
 def test_numbers_in_another_notation_are_refused(text: str) -> None:
-    assert "number in another notation" in messages(f"a: {text}")[0]
+    assert messages(f"a: {text}") == [
+        "f:1:4: a: some YAML readers take this for a number in another notation: "
+        "put it in quotes where it is text, or write a plain decimal number"
+    ]
 
 
 @pytest.mark.parametrize("text", ["12:30:45", "1:30", "8080:22", "-1:59.5"])
 def test_numbers_in_base_60_are_refused(text: str) -> None:
-    assert "number in base 60" in messages(f"a: {text}")[0]
+    assert messages(f"a: {text}") == [
+        "f:1:4: a: some YAML readers take this for a number in base 60: "
+        "put it in quotes where it is text, or write a plain decimal number"
+    ]
 
 
 @pytest.mark.parametrize("text", ["1", "1.10", "true", "null", "~"])
@@ -93,9 +102,20 @@ def test_a_key_that_is_not_text_is_refused(text: str) -> None:
         ("[1]: a", ["f:1:1: a key must be text"]),
         ("a: !!python/name:os.system x", ["f:1:4: a: tags (`!...`) are not read here"]),
         ("a: !!int '3'", ["f:1:4: a: tags (`!...`) are not read here"]),
-        ("a: *nope", ["f:1:4: this is not YAML: found undefined alias"]),
+        ("a: !!str 3", ["f:1:4: a: tags (`!...`) are not read here"]),
+        ("a: ! 3", ["f:1:4: a: tags (`!...`) are not read here"]),
+        ("a: *nope", ["f:1:4: a: there is no anchor of this name above"]),
+        ("a: &x 1\nb: &x 2", ["f:2:4: b: an anchor of this name stands above"]),
+        (
+            "[1]: [2, [3]]\nb: yes",
+            [
+                "f:1:1: a key must be text",
+                "f:2:4: b: some YAML readers take this for true or false: "
+                "write true or false, or put it in quotes where it is text",
+            ],
+        ),
         ("a: b: c", ["f:1:5: this is not YAML: mapping values are not allowed in this context"]),
-        ("a: 1\n---\nb: 2", ["f:2:1: this is not YAML: but found another document"]),
+        ("a: 1\n---\nb: 2", ["f:2:1: only one document can stand in a file"]),
         ("a: 1\nb: \x07", ["f:2:4: a control character cannot stand in a YAML file"]),
     ],
 )
@@ -107,8 +127,7 @@ def test_anchors_cannot_multiply_without_end() -> None:
     lines = ["a0: &a0 [1, 1, 1, 1, 1, 1, 1, 1, 1, 1]"]
     lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 10)]
     found = messages("\n".join(lines))
-    assert len(found) == 1
-    assert f"more than {MAX_NODES} values" in found[0]
+    assert found == [f"f:1:34: more than {MAX_VALUES} values, with aliases followed"]
 
 
 def test_a_problem_in_an_anchor_is_named_once() -> None:
@@ -117,7 +136,30 @@ def test_a_problem_in_an_anchor_is_named_once() -> None:
 
 @pytest.mark.parametrize("depth", [MAX_DEPTH + 2, 900, 5_000, 100_000])
 def test_deep_nesting_is_an_error_and_not_a_crash(depth: int) -> None:
-    assert messages("[" * depth + "]" * depth)
+    column = MAX_DEPTH + 2
+    assert messages("[" * depth + "]" * depth) == [
+        f"f:1:{column}: nested more than {MAX_DEPTH} deep"
+    ]
+
+
+def test_aliases_do_not_nest_deeper_than_brackets() -> None:
+    lines = ["a0: &a0 [1]", *(f"a{n}: &a{n} [*a{n - 1}]" for n in range(1, MAX_DEPTH + 1))]
+    assert messages("\n".join(lines)) == [f"f:1:10: nested more than {MAX_DEPTH} deep"]
+
+
+def test_an_anchor_may_hold_another() -> None:
+    text = "a: &x {b: &y [1], c: *y}\nd: [*x, *y]"
+    assert value(text) == {"a": {"b": [1], "c": [1]}, "d": [{"b": [1], "c": [1]}, [1]]}
+
+
+def test_a_file_of_only_values_is_bounded() -> None:
+    assert messages(f"[{'1,' * (MAX_VALUES + 1)}]") == [
+        f"f:1:{2 * MAX_VALUES}: more than {MAX_VALUES} values, with aliases followed"
+    ]
+
+
+def test_a_file_of_one_long_text_is_read() -> None:
+    assert value(f"a: {'x' * 10_000_000}") == {"a": "x" * 10_000_000}
 
 
 def test_everything_has_its_mark() -> None:

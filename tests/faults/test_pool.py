@@ -257,4 +257,4 @@ async def test_a_defect_in_a_pipelined_request_ends_that_one(
         assert (await wire.answer()).status == 200
         assert (await gateway.record(2))["exchange"] == arrived[1].id
         assert not proxy.live
-        assert gateway.gateway.store.in_use("bot:tester", "exchanges") == 0
+        assert gateway.gateway.store.in_use("bot:tester") == 0

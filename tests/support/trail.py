@@ -11,9 +11,9 @@ from gateway.demo.sighting import Sighting
 from tests.support.running import Running
 
 FIELDS = {
-    "exchange", "time", "bot", "token", "address", "method", "route", "rule", "path", "subject",
-    "secret", "status", "outcome", "code", "request_id", "bytes_in", "bytes_out", "first_byte",
-    "seconds", "attempts",
+    "exchange", "time", "bot", "token", "address", "found", "method", "route", "rule", "path",
+    "subject", "secret", "status", "outcome", "code", "observed", "request_id", "bytes_in",
+    "bytes_out", "first_byte", "seconds", "attempts",
 }  # fmt: skip
 
 
