@@ -52,7 +52,8 @@ class Admission:
         if isinstance(learnt.said, Deny):
             object_to(x, learnt.said)
             return False
-        if x.head.has_body and learnt.outlook.reader.wants_body(x.path):
+        outlook = learnt.outlook
+        if x.head.has_body and outlook.reader.wants_body(outlook.path):
             return True
         self._decide(x, learnt.said)
         return False
@@ -63,7 +64,8 @@ class Admission:
         A body that was read whole is the one that is sent: `outgoing.body`.
         """
         try:
-            peek = x.head.learnt.outlook.reader.peek(x.path, x.head.content_type, x.head.encoding)
+            outlook = x.head.learnt.outlook
+            peek = outlook.reader.peek(outlook.path, x.head.content_type, x.head.encoding)
             if outgoing.body is None and peek.whole:
                 outgoing.body = await self._bodies.whole(x)
             if outgoing.body is not None:
@@ -92,7 +94,7 @@ class Admission:
 
 def object_to(x: Exchange, deny: Deny) -> None:
     """Refuse; or where the bot or the route is only observed, note what would have been refused."""
-    if x.standing is None or not x.standing.observe:
+    if x.standing is None or not x.standing.observe or deny.code in _HELD:
         raise Refused(deny)
     x.observed = x.observed or deny.code
 
@@ -112,14 +114,16 @@ def _stand(x: Exchange, learnt: Learnt) -> Standing:
         reason = f"Bot {x.bot} has no rule that allows route {x.route.name}"
         learnt.outlook = Outlook(None, Deny(403, "route_not_allowed", reason), None)
     else:
-        learnt.outlook = standing.scope.look(x.head.method, x.path)
-        if learnt.outlook.reader is not None:
+        learnt.outlook = outlook = standing.scope.look(x.head.method, x.path)
+        if outlook.reader is not None:
             try:
-                learnt.said = learnt.outlook.reader.head(x.path, x.query)
+                learnt.said = outlook.reader.head(outlook.path, x.query)
             except Refused as refused:
                 learnt.said = refused.deny
     learnt.standing = standing
     return standing
 
 
+# What leads the bot past the gateway is no rule to be tried out.
+_HELD = frozenset({"not_carried"})
 _FROZEN = Deny(403, "frozen", "The operator has frozen this bot or route for now", repeatable=False)

@@ -69,5 +69,7 @@ class Policy:
         """Bots of one group share their rules, and so what is made of them."""
         scope = self._scopes.get(rules)
         if scope is None:
-            scope = self._scopes[rules] = Scope(route.provider, rules)
+            scope = self._scopes[rules] = Scope(
+                route.provider, rules, base=route.base, hides_path=bool(route.in_path)
+            )
         return scope

@@ -186,7 +186,7 @@ class Proxy:
         close = x.head.close or x.bot_side.will_close
         quota = x.hold.quota if x.hold is not None else ""
         x.head_out, x.chunked_out = answer_head(
-            answer, x.id, quota, x.head.http10, close, reframed=bool(x.taps)
+            answer, x.id, x.head.http10, close, reframed=bool(x.taps), quota=quota
         )
         return True
 

@@ -208,7 +208,9 @@ def _shown(route: Route, outgoing: Outgoing) -> tuple[bytes, tuple[Place, ...]]:
 
 _UPGRADE = Deny(501, "upgrade", "This gateway does not carry upgraded connections yet")
 _NO_TOKEN = Deny(401, "no_token", "The request carries no token where this route looks for it")
-_TWO_TOKENS = Deny(401, "two_tokens", "The request carries two tokens, or one header for them twice")
+_TWO_TOKENS = Deny(
+    401, "two_tokens", "The request carries two tokens, or one header for them twice"
+)
 _UNKNOWN_TOKEN = Deny(401, "unknown_token", "The token is not one of this gateway's")
 _EXPIRED_TOKEN = Deny(401, "expired_token", "The token has expired")
 _CLOSED = Deny(502, "upstream_closed", "The provider closed the connection", repeatable=True)

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import click
 
+from gateway.cli.effective import worded
 from gateway.cli.failures import Failed, explained
 from gateway.cli.freezing import freeze, unfreeze, words
-from gateway.cli.output import as_json_option, dump, limited, moment, ruled, table
+from gateway.cli.output import as_json_option, dump, moment, ruled, table
 from gateway.cli.place import base_url, config_option, is_valid, state_of
 from gateway.cli.token import every, record
 from gateway.core.model import Bot, Freeze, Snapshot
@@ -57,7 +58,7 @@ def show(name: str, as_json: bool, config: Path) -> None:
         "frozen": _frozen(one, freezes),
         "mode": "observe" if one.observe else "enforce",
         "addresses": [str(network) for network in one.addresses],
-        "limits": [limited(limit) for limit in one.limits],
+        "limits": [worded(limit) for limit in one.limits],
     }
     if as_json:
         dump({**about, "allow": rules, "tokens": tokens})

@@ -21,7 +21,15 @@ from gateway.stores.embedded import Embedded
 DIRECTORY = Path(".gateway/demo")
 BOT = "demo"
 TOKEN_SECONDS = 24 * 3600.0
-ROUTES = {"openai": "openai", "anthropic": "anthropic", "telegram": "telegram", "echo": "generic"}
+ROUTES = {
+    "openai": "openai",
+    "anthropic": "anthropic",
+    "gemini": "gemini",
+    "telegram": "telegram",
+    "discord": "discord",
+    "slack": "slack",
+    "echo": "generic",
+}
 """Route names and their providers."""
 
 _HEAD = """\
@@ -49,7 +57,7 @@ No routes.yaml here, so this is a demo with a provider of its own. Nothing leave
 
   gateway        {base}   bots connect here
   metrics        http://127.0.0.1:{admin}/metrics
-  demo provider  {provider}   stands for OpenAI, Anthropic, Telegram and an echo service
+  demo provider  {provider}   stands for the APIs of {names}
   configuration  {config}
 
 Token of the bot `{bot}`, valid for a day, worthless outside this gateway:
@@ -178,5 +186,6 @@ def _greeting(ready: Demo, provider: str) -> str:
         provider=provider,
         config=ready.config,
         bot=BOT,
+        names=", ".join(ROUTES),
         **ready.tokens,
     )

@@ -12,9 +12,10 @@ from urllib.parse import SplitResult, urlsplit
 
 import click
 
+from gateway.cli.effective import worded
 from gateway.cli.failures import Failed, explained
 from gateway.cli.freezing import words
-from gateway.cli.output import as_json_option, dump, limited, moment
+from gateway.cli.output import as_json_option, dump, moment
 from gateway.cli.place import config_option, state_of
 from gateway.cli.rehearsal import Known, Rehearsal, Request
 from gateway.cli.token import status
@@ -129,13 +130,13 @@ def _split(url: str) -> SplitResult:
 def _report(known: Known, request: Request, now: float) -> dict[str, object]:
     """Return what was found, in the journey's order; None where it did not get so far."""
     played = Rehearsal(known, request, now)
-    x, route, denied = played.x, played.x.route, played.denied
+    x, route = played.x, played.x.route
     found = route is not NOWHERE
     token = next((one for one in known.every if one.digest == x.head.learnt.token), None)
-    observed = Rehearsal(known, request, now, strict=True).denied if x.observed else None
+    strict = Rehearsal(known, request, now, strict=True) if x.observed else None
     where = [str(place) for place in x.inject] if played.sent and route.secret else None
     return {
-        "allowed": denied is None,
+        "allowed": played.denied is None,
         "route": route.name if found else None,
         "provider": route.provider.name if found else None,
         "token_places": [str(place) for place in route.tokens] if found else None,
@@ -145,12 +146,12 @@ def _report(known: Known, request: Request, now: float) -> dict[str, object]:
         "bot": token.bot if token is not None else None,
         "rule": x.rule or None,
         "subject": x.subject or None,
-        "observed": _refusal(observed, played, known) if observed is not None else None,
+        "observed": _refusal(strict, known) if strict else None,
         "limits": _limits(x.standing) if x.standing is not None else None,
         "secret": str(route.secret) if played.sent and route.secret else None,
         "secret_places": where,
         "upstream": f"{route.origin}{played.sent}" if played.sent else None,
-        "refusal": _refusal(denied, played, known) if denied is not None else None,
+        "refusal": _refusal(played, known),
     }
 
 
@@ -161,12 +162,15 @@ def _token(token: Token, now: float) -> dict[str, object]:
 
 def _limits(standing: Standing) -> list[dict[str, str]]:
     return [
-        {"scope": one.scope, "limit": limited(one.limit), "place": one.limit.place}
+        {"scope": one.scope, "limit": worded(one.limit), "place": one.limit.place}
         for one in standing.claims
     ]
 
 
-def _refusal(deny: Deny, played: Rehearsal, known: Known) -> dict[str, object]:
+def _refusal(played: Rehearsal, known: Known) -> dict[str, object] | None:
+    deny = played.denied
+    if deny is None:
+        return None
     shape = played.x.route.provider.refuse(deny, played.x.id)
     hint = _hint(deny, played, known)
     return {"status": shape.status, "code": deny.code, "reason": deny.reason, "hint": hint}
@@ -180,7 +184,7 @@ def _hint(deny: Deny, played: Rehearsal, known: Known) -> str | None:
         since = {one: known.since[one] for one in played.x.standing.freezes & known.freezes}
         return ", ".join(f"{words(one)} since {moment(since[one])}" for one in sorted(since))
     if played.lacks_body:
-        return "the rule looks into the body, which was not given: --body"
+        return "it looks into the body, which was not given: --body"
     return None
 
 
@@ -229,7 +233,7 @@ def _what(report: Mapping[str, Any]) -> Iterator[str]:
         yield f"{'rule' if fits else 'nearest rule'}: {report['rule']}"
     if report["subject"]:
         yield f"subject: {report['subject']}"
-    for limit in report["limits"] or ():
+    for limit in report["limits"] if report["upstream"] else ():
         yield f"limit: {limit['scope']}, {limit['limit']} ({limit['place']})"
 
 

@@ -113,20 +113,20 @@ def _check(wanted: Sequence[Freeze], snapshot: Snapshot | None) -> None:
 
 
 def _state(config: Path, directory: Path | None) -> State:
-    """Return the state. Where no configuration vouches for it, only one that is in use."""
-    if directory is None:
+    """Return the state, which must be in use: a freeze anywhere else would stop nothing."""
+    if directory is not None:
+        state = State(directory, None)
+    else:
         try:
             snapshot = load(config, environment())
+            state = State(Path(snapshot.settings.state), snapshot)
         except ConfigError as exc:
             click.echo(
                 f"the configuration cannot be loaded, so no name is checked\n{exc}", err=True
             )
-            directory = _directory(config)
-        else:
-            return State(Path(snapshot.settings.state), snapshot)
-    state = State(directory, None)
+            state = State(_directory(config), None)
     if not state.exists():
-        raise Failed(f"there is no store in {directory}; say with --state where it is")
+        raise Failed(f"there is no store in {state.directory}; say with --state where it is")
     return state
 
 

@@ -9,9 +9,7 @@ from datetime import UTC, datetime
 
 import click
 
-from gateway.core.model import Limit, Rule
-
-_PERIODS = {1: "second", 60: "minute", 3600: "hour", 86_400: "day"}
+from gateway.core.model import Rule
 
 as_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
@@ -60,11 +58,3 @@ def ruled(rule: Rule) -> str:
     keys |= {f"{name}s": patterns for name, patterns in rule.subjects.items()}
     said = [f"{key}: {', '.join(values)}" for key, values in keys.items() if values]
     return "; ".join(said) or "everything"
-
-
-def limited(limit: Limit) -> str:
-    """Return a limit as the configuration says it: `requests: 60, per: minute, burst: 10`."""
-    said = f"{limit.unit}: {limit.ceiling}"
-    if limit.seconds:
-        said += f", per: {_PERIODS[limit.seconds]}"
-    return said if limit.burst is None else f"{said}, burst: {limit.burst}"

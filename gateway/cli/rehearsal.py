@@ -26,6 +26,7 @@ from gateway.stepping import step
 from gateway.steps import Steps
 
 _MASK = b"SECRET"
+_WITH_BODY = frozenset((b"POST", b"PUT", b"PATCH"))
 _FORM = re.compile(rb"[^=&\s]+=")
 
 
@@ -97,10 +98,11 @@ class Rehearsal:
 
     @property
     def lacks_body(self) -> bool:
-        """Whether the rules would look into a body that the request was not given with."""
-        reader = getattr(self.x.head.learnt.outlook, "reader", None)
-        bodiless = self.request.body is None and self.x.head.method not in (b"GET", b"HEAD")
-        return bodiless and reader is not None and reader.wants_body(self.x.path)
+        """Whether it was refused for naming nothing, where its body could have named it."""
+        x, deny = self.x, self.denied
+        subjects = {f"{one.name}_not_allowed" for one in x.route.provider.subjects}
+        silent = not x.subject and self.request.body is None and x.head.method in _WITH_BODY
+        return silent and deny is not None and deny.code in subjects
 
     async def _play(self) -> None:
         steps = self._steps
@@ -141,7 +143,9 @@ class Rehearsal:
         request = self.request
         lines = [*request.lines, *more]
         if not request.has(b"host"):
-            lines.append(b"Host: " + (request.url.netloc or "explain").encode("ascii"))
+            lines.append(
+                b"Host: " + (request.url.netloc.rpartition("@")[2] or "explain").encode("ascii")
+            )
         raw = [b"%b %b HTTP/1.1" % (request.method, target), *lines, b"\r\n"]
         most = self._policy.snapshot.sizes.headers
         head = read_request(b"\r\n".join(raw), self._policy.kinds, most)

@@ -24,15 +24,15 @@ def environment() -> Mapping[str, str]:
 
 
 def read(path: Path) -> bytes:
-    """Return what stands in `path`. Raises ConfigError where it cannot be read or is too large."""
+    """Return what stands in `path`, and no more than shows that it is too large for `load`.
+
+    Raises ConfigError where it cannot be read.
+    """
     try:
         with path.open("rb") as file:
-            raw = file.read(MAX_BYTES + 1)
+            return file.read(MAX_BYTES + 1)
     except OSError as exc:
         raise _unusable(path, f"this file cannot be read: {exc.strerror}") from exc
-    if len(raw) > MAX_BYTES:
-        raise _unusable(path, f"this file is larger than {MAX_BYTES // 1024 // 1024} MiB")
-    return raw
 
 
 def load(path: Path, environ: Mapping[str, str], raw: bytes | None = None) -> Snapshot:
@@ -54,6 +54,8 @@ def load(path: Path, environ: Mapping[str, str], raw: bytes | None = None) -> Sn
 
 
 def _text(path: Path, raw: bytes) -> str:
+    if len(raw) > MAX_BYTES:
+        raise _unusable(path, f"this file is larger than {MAX_BYTES // 1024 // 1024} MiB")
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError:

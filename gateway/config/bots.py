@@ -106,6 +106,15 @@ class Bots:
                 message = f"{limit.place} limits what is limited already, in {twin.place}"
                 self._reading.problem((*trail, "groups"), message)
 
+    def notes(self) -> tuple[str, ...]:
+        """Return a sentence for each group that no bot joins."""
+        joined = {name for keys in self._keys.values() for name in keys.groups}
+        return tuple(
+            f"{self._reading.place(('groups', name), at_key=True)} has no effect: no bot joins it"
+            for name in self._groups
+            if name not in joined
+        )
+
     def tokens(self) -> tuple[Token, ...]:
         """Return the tokens whose digests stand in the file."""
         tokens: dict[bytes, Token] = {}

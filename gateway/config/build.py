@@ -33,6 +33,7 @@ def build(reading: Reading) -> Snapshot | None:
         sizes=_sizes(reading, keys),
         connections=Connections(**keys.connections.model_dump()),
         settings=_settings(reading, keys),
+        notes=bots.notes(),
     )
 
 
@@ -56,6 +57,7 @@ def _settings(reading: Reading, keys: FileKeys) -> Settings:
         state=reading.absolute(keys.state),
         audit=keys.audit if keys.audit == "-" else reading.absolute(keys.audit),
         log=keys.log,
+        reload=keys.reload,
         env_file=_env_file(reading, keys),
         secrets_dir=keys.secrets_dir and reading.absolute(keys.secrets_dir),
     )

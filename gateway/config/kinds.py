@@ -65,6 +65,11 @@ def _name(text: str, info: ValidationInfo) -> str:
     return text if _is_sparing(info) else values.name(text)
 
 
+def _secret(value: object, info: ValidationInfo) -> SecretRef:
+    # A route cannot do without, and its other keys are to be looked at all the same.
+    return SecretRef("", "") if _is_sparing(info) else values.secret(_text(value))
+
+
 def _size(value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int | str):
         raise PydanticCustomError("size_type", "a size is expected: a number of bytes, or `64KiB`")
@@ -151,7 +156,7 @@ UpstreamUrl = Annotated[
 ]
 Prefix = Annotated[bytes, _from_text(values.prefix), _schema(type="string", pattern="^/")]
 SecretText = Annotated[
-    SecretRef, _from_text(values.secret), _schema(type="string", pattern="^(env|file):.+")
+    SecretRef, PlainValidator(_secret), _schema(type="string", pattern="^(env|file):.+")
 ]
 Digest = Annotated[
     bytes, _from_text(values.digest), _schema(type="string", pattern="^sha256:[0-9a-f]{64}$")

@@ -33,11 +33,11 @@ from gateway.config.kinds import (
     ValuePattern,
     by_shape,
 )
-from gateway.core.model import Connections, Deadlines, Sizes
+from gateway.core.model import Connections, Deadlines, Settings, Sizes
 
 Entry = TypeVar("Entry")
 
-_DEADLINES, _SIZES, _CONNECTIONS = Deadlines(), Sizes(), Connections()
+_DEADLINES, _SIZES, _CONNECTIONS, _SETTINGS = Deadlines(), Sizes(), Connections(), Settings()
 
 Some = Annotated[list[Entry], Field(min_length=1)]
 """A list that, where it is given, is not empty: nobody could tell whether that is all or none."""
@@ -165,6 +165,8 @@ class DeadlineKeys(Strict):
     """For an idle connection to the provider to be kept."""
     secret: Seconds = _DEADLINES.secret
     """For a source to give a secret."""
+    wrong_token: Seconds = _DEADLINES.wrong_token
+    """That a wrong token waits for its answer, from an address that showed many."""
     drain: Seconds = _DEADLINES.drain
     """For open exchanges to end when the gateway stops."""
 
@@ -264,6 +266,8 @@ class FileKeys(Strict):
     """File of the record of exchanges, `-` for standard output."""
     log: Literal["debug", "info", "warning", "error"] = "info"
     """How much the gateway says about itself."""
+    reload: Seconds = _SETTINGS.reload
+    """Seconds between looks at this file, which is loaded anew when it changed."""
     env_file: FilePath | None = None
     """File of NAME=value lines for `env:` secrets; `.env` beside this file where it exists."""
     secrets_dir: FilePath | None = None

@@ -93,15 +93,14 @@ def network(text: str) -> Network:
         raise ValueError(
             "a network is written `10.0.0.0/8` or `fd00::/8`, a single address without the `/`"
         ) from None
-    if str(found.network_address) != str(ipaddress.ip_address(text.partition("/")[0])):
+    if isinstance(found, ipaddress.IPv6Network) and found.network_address.ipv4_mapped:
+        plain = f"{found.network_address.ipv4_mapped}/{found.prefixlen - 96}"
+        raise ValueError(f"IPv4 addresses are compared as such; write {plain}")
+    if found.network_address != ipaddress.ip_address(text.partition("/")[0]):
         raise ValueError(
             f"this is an address within a network; write {found} for the network, "
             "or the address without what follows the `/`"
         )
-    if isinstance(found, ipaddress.IPv6Network) and found.network_address.ipv4_mapped:
-        length = max(found.prefixlen - 96, 0)
-        plain = ipaddress.ip_network(f"{found.network_address.ipv4_mapped}/{length}", strict=False)
-        raise ValueError(f"IPv4 addresses are compared as such; write {plain}")
     return found
 
 

@@ -14,7 +14,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 from gateway.core.errors import Deny
 from gateway.core.model import Network, Networks, Proxies
 
-_MOST = 64
+_MOST = 64  # elements of a header that are walked; beyond these none can be read
 _REMEMBERED = 4096
 _LINK_LOCAL = IPv6Network("fe80::/10")
 _MAPPED = IPv6Network("::ffff:0:0/96")

@@ -66,8 +66,9 @@ class JsonFields:
     def read(self, body: bytes) -> Said:
         """Return what `body` says. Raises scope_unreadable where it could be read otherwise."""
         tops = self._quickly(body)
-        if tops is None:
-            tops = self._slowly(body)
+        return self._said(self._slowly(body) if tops is None else tops)
+
+    def _said(self, tops: Mapping[str, object]) -> Said:
         return said_of(
             [
                 (field.subject, field.value(text))
@@ -146,9 +147,13 @@ def _value(raw: bytes) -> object:
 
 def _parsed(text: str) -> object:
     try:
-        return jsontext.decode(text, _STRICT)
+        value, is_all = jsontext.decode(text, _STRICT)
     except (ValueError, RecursionError):
-        raise unreadable("what should be JSON is not one plainly readable JSON text") from None
+        is_all = False
+        value = None
+    if not is_all:
+        raise unreadable("what should be JSON is not one plainly readable JSON text")
+    return value
 
 
 def _member(container: object, name: str, written: str) -> object:

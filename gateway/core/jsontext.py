@@ -58,19 +58,21 @@ def text_of(body: bytes) -> str:
     """Decode and check a whole JSON text."""
     try:
         text = body.decode("utf-8")
-        decode(text, _DECODER)
+        _, is_all = decode(text, _DECODER)
     except (ValueError, RecursionError):
-        raise refusal("the body is not one readable JSON text in UTF-8") from None
+        raise refusal("the body is not a readable JSON text in UTF-8") from None
+    if not is_all:
+        raise refusal("the body holds more than one JSON text")
     return text
 
 
-def decode(text: str, decoder: json.JSONDecoder) -> object:
-    """Decode a text that is JSON from end to end; ValueError or RecursionError where it is not."""
-    value: object
+def decode(text: str, decoder: json.JSONDecoder) -> tuple[object, bool]:
+    """Return the value that `text` begins with, and whether nothing follows it.
+
+    Raises ValueError or RecursionError where there is none.
+    """
     value, end = decoder.raw_decode(text, _skip(text, 0))
-    if _skip(text, end) != len(text):
-        raise ValueError("something follows the JSON text")
-    return value
+    return value, _skip(text, end) == len(text)
 
 
 def get(text: str, path: tuple[str, ...]) -> str | None:

@@ -338,3 +338,5 @@ class Snapshot:
     sizes: Sizes = Sizes()
     connections: Connections = Connections()
     settings: Settings = Settings()
+    notes: tuple[str, ...] = ()
+    """What of the file has no effect, a sentence each, for whoever checks it."""

@@ -66,6 +66,31 @@ class Calls:
         return Asked((found[1] or found.lastgroup) if found else None, text)
 
 
+def api_part(provider: Provider, base: bytes) -> bytes:
+    """Return what of an upstream's path belongs to the provider's API: of `/proxy/v1` the `/v1`.
+
+    That is its longest end with which an operation of the provider begins; the rest leads there.
+    """
+    texts = (
+        *provider.uncarried,
+        *(one for entries in provider.presets.values() for one in entries),
+    )
+    patterns = [path.split("/")[1:] for _, _, path in (text.partition(" ") for text in texts)]
+    segments = base.decode("ascii").split("/")[1:]
+    for start in range(len(segments)):
+        end = segments[start:]
+        if any(_begins(pattern, end) for pattern in patterns):
+            return "/".join(["", *end]).encode("ascii")
+    return b""
+
+
+def _begins(pattern: list[str], segments: list[str]) -> bool:
+    longer = len(pattern) > len(segments)
+    return longer and all(
+        Glob(one).matches(text) for one, text in zip(pattern, segments, strict=False)
+    )
+
+
 def operations(texts: Iterable[str]) -> tuple[Operation, ...]:
     """Read the notation."""
     return tuple(Operation(text) for text in texts)

@@ -44,12 +44,18 @@ def unencoded(lines: list[bytes]) -> list[bytes]:
 
 
 def answer_head(
-    answer: AnswerHead, exchange: str, quota: str, http10: bool, close: bool, reframed: bool
+    answer: AnswerHead,
+    exchange: str,
+    http10: bool,
+    close: bool,
+    reframed: bool,
+    quota: str = "",
 ) -> tuple[bytes, bool]:
     """Return (the head for the bot with its empty line, whether the body goes out chunked).
 
-    `quota` is the value of a RateLimit header, "" for none. `reframed`: something on the way may change the body's length. HTTP/1.0 gets no chunks;
-    there the end of the connection ends the body.
+    HTTP/1.0 gets no chunks; there the end of the connection ends the body. `reframed`:
+    something on the way may change the body's length. `quota` is the value of a RateLimit
+    header, "" for none.
     """
     reason = answer.reason or _REASONS.get(answer.status, b"")
     lines = [b"HTTP/1.1 %d %b" % (answer.status, reason), *answer.lines]

@@ -43,7 +43,9 @@ def covers(provider: Provider, rule: Rule, other: Rule) -> bool:
 def _covers_subject(subject: Subject, rule: Rule, other: Rule) -> bool:
     if subject.name not in rule.subjects:
         return True
-    if subject.name not in other.subjects or (subject.free and _is_general(rule)):
+    if subject.name not in other.subjects:
+        return False
+    if subject.free and _is_general(rule) and not _is_general(other):  # who names none passes there
         return False
     ours = [Glob(normal(pattern, subject)) for pattern in rule.subjects[subject.name]]
     theirs = [Glob(normal(pattern, subject)) for pattern in other.subjects[subject.name]]

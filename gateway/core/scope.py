@@ -14,7 +14,7 @@ from gateway.core.errors import Deny
 from gateway.core.fields import FieldReader, Said
 from gateway.core.globs import Globs, PathGlob
 from gateway.core.model import Provider, Rule, Subject
-from gateway.core.operations import Asked, Calls, Operation, of_presets, operations
+from gateway.core.operations import Asked, Calls, Operation, api_part, of_presets, operations
 from gateway.core.places import Path
 
 _CODES = {
@@ -65,6 +65,8 @@ class Outlook:
     """Where it depends on what the request is about: what reads that. `decide` then decides."""
     candidates: tuple[Candidate, ...] = ()
     """The rules that it then depends on."""
+    path: bytes = b""
+    """The path that `reader` is to look at."""
 
     def decide(self, said: Said) -> tuple[Rule, Deny | None]:
         """Return the first rule that lets pass what is said; or the nearest, and why not."""
@@ -90,14 +92,21 @@ class Outlook:
 class Scope:
     """One bot's rules on one route, made ready to judge with.
 
-    `hides_path`: a token may stand in the path, so that no reason names it; as where the
-    provider itself has such a place. Raises KeyError where a rule names a preset or a subject
-    that the provider does not have.
+    `base` is the path of the route's upstream: as far as it belongs to the provider's API it is
+    part of every path that is judged. `hides_path`: a token may stand in the path, so that no
+    reason names it; as where the provider itself has such a place. Raises KeyError where a rule
+    names a preset or a subject that the provider does not have.
     """
 
     def __init__(
-        self, provider: Provider, rules: tuple[Rule, ...], *, hides_path: bool = False
+        self,
+        provider: Provider,
+        rules: tuple[Rule, ...],
+        *,
+        base: bytes = b"",
+        hides_path: bool = False,
     ) -> None:
+        self._base = api_part(provider, base)
         self._calls = Calls(provider)
         self._own_methods = provider.method is not None
         in_path = any(isinstance(place, Path) for place in provider.tokens + provider.inject)
@@ -112,11 +121,14 @@ class Scope:
 
         What comes back is good for ever, and for every request of the same method and path.
         """
+        path = self._base + path
         asked = self._calls.asked(method, path)
         if not self._rules:
             return Outlook(None, _NO_RULE)
         if self._leads_past(method, path):
-            reason = f"{self._named(asked)} is not carried yet: its answer leads past the gateway"
+            reason = (
+                f"The gateway does not carry {self._named(asked)} yet: its answer leads past it"
+            )
             deny = Deny(501, "not_carried", reason, repeatable=False)
             return Outlook(self._nearest(asked).rule, deny)
         fitting = [ready for ready in self._rules if ready.fits(asked)]
@@ -126,7 +138,7 @@ class Scope:
             if not ready.rule.subjects:
                 return Outlook(ready.rule)
         candidates = tuple(Candidate(ready.rule, ready.clauses(asked)) for ready in fitting)
-        return Outlook(fitting[0].rule, None, self._reader(candidates), candidates)
+        return Outlook(fitting[0].rule, None, self._reader(candidates), candidates, path)
 
     def _leads_past(self, method: bytes, path: bytes) -> bool:
         # What is taken out of what is allowed is taken out however it is spelt.
@@ -211,7 +223,7 @@ class _ReadyRule:
 def normal(pattern: str, subject: Subject) -> str:
     """Return a rule's pattern as the values of `subject` are compared."""
     bare = pattern.removeprefix(subject.strip)
-    return bare.lower() if subject.fold else bare
+    return bare.encode().lower().decode() if subject.fold else bare  # ASCII's case alone
 
 
 def _reason(asked: str, route: str, may: Iterable[str]) -> str:

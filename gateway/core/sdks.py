@@ -24,6 +24,7 @@ class Sdk:
 
 _OPENAI_ENV = (("OPENAI_BASE_URL", "{base}/v1"), ("OPENAI_API_KEY", "{token}"))
 _ANTHROPIC_ENV = (("ANTHROPIC_BASE_URL", "{base}"), ("ANTHROPIC_API_KEY", "{token}"))
+_GEMINI_ENV = (("GOOGLE_GEMINI_BASE_URL", "{base}"), ("GEMINI_API_KEY", "{token}"))
 
 SDKS = (
     Sdk(
@@ -111,6 +112,89 @@ SDKS = (
         'const bot = new Bot("{token}", { client: { apiRoot: "{base}" } });',
     ),
     Sdk("telegram", "curl", "shell", 'curl "{base}/bot{token}/getMe"'),
+    Sdk(
+        "gemini",
+        "google-genai",
+        "python",
+        "from google import genai\n"
+        'client = genai.Client(api_key="{token}", http_options={"base_url": "{base}"})',
+        _GEMINI_ENV,
+    ),
+    Sdk(
+        "gemini",
+        "@google/genai",
+        "node",
+        'import { GoogleGenAI } from "@google/genai";\n'
+        'const httpOptions = { baseUrl: "{base}" };\n'
+        'const client = new GoogleGenAI({ apiKey: "{token}", httpOptions });',
+        _GEMINI_ENV,
+    ),
+    Sdk(
+        "gemini",
+        "curl",
+        "shell",
+        'curl "{base}/v1beta/models" -H "x-goog-api-key: {token}"',
+    ),
+    Sdk(
+        "discord",
+        "discord.py",
+        "python",
+        '# Then: await client.login("{token}"). Its WebSocket is not carried yet.\n'
+        "import discord\n"
+        'discord.http.Route.BASE = "{base}/api/v10"\n'
+        "client = discord.Client(intents=discord.Intents.default())",
+    ),
+    Sdk(
+        "discord",
+        "hikari",
+        "python",
+        '# Then: await client.start(), and client.acquire("{token}", "Bot").\n'
+        "import hikari\n"
+        'client = hikari.RESTApp(url="{base}/api/v10")',
+    ),
+    Sdk(
+        "discord",
+        "disnake",
+        "python",
+        '# Then: await client.login("{token}"). Its WebSocket is not carried yet.\n'
+        "import disnake\n"
+        'disnake.http.Route.BASE = "{base}/api/v10"\n'
+        "client = disnake.Client()",
+    ),
+    Sdk(
+        "discord",
+        "discord.js",
+        "node",
+        "// Its WebSocket is not carried yet, so this is for REST alone.\n"
+        'import { REST } from "discord.js";\n'
+        'const rest = new REST({ api: "{base}/api" }).setToken("{token}");',
+    ),
+    Sdk(
+        "discord",
+        "curl",
+        "shell",
+        'curl "{base}/api/v10/users/@me" -H "Authorization: Bot {token}"',
+    ),
+    Sdk(
+        "slack",
+        "slack_sdk",
+        "python",
+        "from slack_sdk import WebClient\n"
+        'client = WebClient(token="{token}", base_url="{base}/api/")',
+    ),
+    Sdk(
+        "slack",
+        "@slack/web-api",
+        "node",
+        'import { WebClient } from "@slack/web-api";\n'
+        'const client = new WebClient("{token}", { slackApiUrl: "{base}/api/" });',
+    ),
+    Sdk(
+        "slack",
+        "curl",
+        "shell",
+        'curl "{base}/api/auth.test" -H "Authorization: Bearer {token}"',
+    ),
     Sdk(
         "generic",
         "curl",

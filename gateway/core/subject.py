@@ -26,9 +26,8 @@ class SubjectFinder:
 
     def __init__(self, subjects: Sequence[Subject]) -> None:
         self._names = _open(name for subject in subjects for name in subject.fields)
-        members = [(f"field_{at}", Any, None) for at in range(len(self._names))]
-        rename = {member[0]: name for member, name in zip(members, self._names, strict=True)}
-        self._seen = msgspec.json.Decoder(msgspec.defstruct("Seen", members, rename=rename))
+        members = [(name, Any, None) for name in self._names]
+        self._seen = msgspec.json.Decoder(msgspec.defstruct("Seen", members))
         self._queries = _open(name for subject in subjects for name in subject.query)
         self._paths = [re.compile(subject.path.encode()) for subject in subjects if subject.path]
 
@@ -42,9 +41,7 @@ class SubjectFinder:
             found = _pair(query, self._queries)
             if found:
                 return found
-        if not body:
-            return ""
-        if not self._names:
+        if not body or not self._names:
             return ""
         if body[:1] == b"{":
             return self._from_json(body)
@@ -77,7 +74,7 @@ class SubjectFinder:
 
 def _open(names: Iterable[str]) -> tuple[str, ...]:
     """Return those of the fields that lie at the top and hold one value."""
-    return tuple(dict.fromkeys(name for name in names if name.strip(".[],") == name))
+    return tuple(dict.fromkeys(name for name in names if name.isidentifier()))
 
 
 def _pair(text: bytes, names: tuple[str, ...]) -> str:

@@ -135,7 +135,8 @@ def _message(request: web.Request, number: str, text: str) -> dict[str, Any]:
 
 
 async def _who(_: web.Request) -> web.Response:
-    return _answer(_ME)
+    own = {"mfa_enabled": True, "verified": True, "locale": "en-US", "flags": 0, "premium_type": 0}
+    return _answer(_ME | own)
 
 
 async def _application(_: web.Request) -> web.Response:
@@ -172,7 +173,9 @@ async def _channel(request: web.Request) -> web.Response:
 
 
 async def _history(request: web.Request) -> web.Response:
-    return _answer([_message(request, "2000000000", "an older message")])
+    """One message, and none before it: iterators go on until there are no more."""
+    is_first = "before" not in request.query
+    return _answer([_message(request, "2000000000", "an older message")] if is_first else [])
 
 
 async def _said(request: web.Request) -> web.Response:

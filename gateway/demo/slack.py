@@ -21,6 +21,8 @@ SLOTS = ("bearer", "form:token")
 
 Answer = dict[str, Any]
 
+_FILE = "F0DEMO"
+
 
 class Slack:
     """The Web API under ``/api/``, where every failure is HTTP 200 with ``ok: false``."""
@@ -33,7 +35,7 @@ class Slack:
         answer = guarded(self._call, _no_check, refuse)
         return [
             web.route("*", r"/api/{method:[a-zA-Z]+(\.[a-zA-Z]+)+}", answer),
-            web.post("/upload/v1/{file}", _upload),
+            web.post(f"/upload/v1/{_FILE}", _upload),
         ]
 
     async def _call(self, request: web.Request) -> web.StreamResponse:

@@ -43,10 +43,9 @@ _BATCH = (
 
 _MODEL = Subject(
     "model",
-    # Those that the tools of a request bill, its moderation and its judges, too.
+    # Those that the tools of a request bill, and its judges, too; moderation costs nothing.
     fields=(
         "model",
-        "moderation.model",
         "svg.model",
         "tools[].model",
         "tools[].svg.model",

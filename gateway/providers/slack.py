@@ -73,7 +73,7 @@ _SEND = (
     "views.update",
 )
 
-_NAMES = ("channel", "channels,", "channel_id", "channel_ids,", "conversation_id")
+_NAMES = ("channel", "channels,", "channel_id", "channel_ids,")
 _CHANNEL = Subject(
     "channel",
     fields=_NAMES,
@@ -105,7 +105,7 @@ PLUGIN = Provider(
     refuse=_refuse,
     subjects=(_CHANNEL,),
     presets=MappingProxyType({"read": _READ, "send": _SEND}),
-    method=r"^/api/([A-Za-z]+(?:\.[A-Za-z]+)+)$",
+    method=r"^/api/([A-Za-z0-9]+(?:\.[A-Za-z0-9]+)+)$",
     # They answer with the address of a WebSocket, whose ticket is as good as the token.
     uncarried=("apps.connections.open", "rtm.connect", "rtm.start"),
 )

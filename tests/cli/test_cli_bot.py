@@ -10,7 +10,7 @@ import pytest
 
 from gateway.core.model import Freeze
 from gateway.stores.embedded import Embedded
-from tests.support.commands import gateway
+from tests.support.commands import CONFIG, gateway
 
 RULES = """\
 routes:
@@ -30,6 +30,13 @@ bots:
       - {route: openai, presets: [inference]}
       - telegram
 """
+
+
+@pytest.fixture
+def used(here: Path) -> Path:
+    """A folder whose store a gateway has used."""
+    Embedded(here / ".gateway").issue([])
+    return here
 
 
 def frozen(here: Path, state: str = ".gateway") -> set[Freeze]:
@@ -74,46 +81,46 @@ def test_rules_limits_and_addresses_are_shown_as_the_file_has_them(here: Path) -
     ]
     assert shown["mode"] == "observe"
     assert shown["addresses"] == ["10.0.0.0/8"]
-    assert shown["limits"] == ["concurrency: 4", "requests: 60, per: minute, burst: 5"]
+    assert shown["limits"] == ["4 at once", "60 requests per minute, evenly, up to 5 at once"]
     assert "mode: observe\naddresses: 10.0.0.0/8\n" in gateway("bot", "show", "support").stdout
 
 
 # The switch
 
 
-def test_bots_and_routes_are_frozen_and_let_go(here: Path) -> None:
+def test_bots_and_routes_are_frozen_and_let_go(used: Path) -> None:
     result = gateway("bot", "freeze", "support", "--route", "telegram")
     assert result.exit_code == 0
     assert re.fullmatch(
         r"bot support is frozen since \S+Z\nroute telegram is frozen since \S+Z\n", result.stdout
     )
     assert "within a second" in result.stderr
-    assert frozen(here) == {Freeze("bot", "support"), Freeze("route", "telegram")}
+    assert frozen(used) == {Freeze("bot", "support"), Freeze("route", "telegram")}
     result = gateway("bot", "unfreeze", "support")
     assert result.stdout == "bot support is no longer frozen\n"
     assert result.stderr == "still frozen: route telegram\n"
-    assert frozen(here) == {Freeze("route", "telegram")}
+    assert frozen(used) == {Freeze("route", "telegram")}
 
 
-def test_everything_is_frozen_at_once_and_single_freezes_outlast_it(here: Path) -> None:
+def test_everything_is_frozen_at_once_and_single_freezes_outlast_it(used: Path) -> None:
     gateway("bot", "freeze", "support")
     assert "everything is frozen since " in gateway("bot", "freeze", "--all").stdout
-    assert frozen(here) == {Freeze("all"), Freeze("bot", "support")}
+    assert frozen(used) == {Freeze("all"), Freeze("bot", "support")}
     result = gateway("bot", "unfreeze", "--all")
     assert result.stdout == "everything is no longer frozen\n"
     assert result.stderr == "still frozen: bot support\n"
     assert gateway("bot", "unfreeze", "support").stderr == ""
 
 
-def test_freezing_again_keeps_the_first_time(here: Path) -> None:
+def test_freezing_again_keeps_the_first_time(used: Path) -> None:
     gateway("bot", "freeze", "support")
-    Embedded(here / ".gateway").unfreeze([Freeze("bot", "support")])
-    Embedded(here / ".gateway").freeze([Freeze("bot", "support")], 1.0)
+    Embedded(used / ".gateway").unfreeze([Freeze("bot", "support")])
+    Embedded(used / ".gateway").freeze([Freeze("bot", "support")], 1.0)
     result = gateway("bot", "freeze", "support")
     assert result.stdout == "bot support is frozen since 1970-01-01T00:00:01Z\n"
 
 
-def test_listings_say_what_is_frozen(here: Path) -> None:
+def test_listings_say_what_is_frozen(used: Path) -> None:
     gateway("bot", "freeze", "research", "--route", "openai")
     listed = json.loads(gateway("bot", "list", "--json").stdout)
     assert {one["bot"]: one["frozen"] for one in listed} == {
@@ -137,10 +144,10 @@ def test_listings_say_what_is_frozen(here: Path) -> None:
 )
 @pytest.mark.parametrize("command", ["freeze", "unfreeze"])
 def test_what_is_to_be_stopped_must_be_said(
-    here: Path, command: str, arguments: tuple[str, ...]
+    used: Path, command: str, arguments: tuple[str, ...]
 ) -> None:
     assert gateway("bot", command, *arguments).exit_code == 2
-    assert not (here / ".gateway").exists()
+    assert not frozen(used)
 
 
 @pytest.mark.parametrize(
@@ -157,26 +164,26 @@ def test_what_is_to_be_stopped_must_be_said(
     ],
 )
 def test_a_mistyped_name_freezes_nothing(
-    here: Path, arguments: tuple[str, ...], message: str
+    used: Path, arguments: tuple[str, ...], message: str
 ) -> None:
     result = gateway("bot", "freeze", *arguments)
     assert result.exit_code == 1
     assert message in result.stderr
-    assert not (here / ".gateway").exists()
+    assert not frozen(used)
 
 
-def test_what_is_not_frozen_cannot_be_let_go(here: Path) -> None:
+def test_what_is_not_frozen_cannot_be_let_go(used: Path) -> None:
     gateway("bot", "freeze", "support")
     result = gateway("bot", "unfreeze", "support", "research")
     assert result.exit_code == 1
     assert "bot research is not frozen; frozen are: bot support" in result.stderr
-    assert frozen(here) == {Freeze("bot", "support")}
+    assert frozen(used) == {Freeze("bot", "support")}
 
 
-def test_a_bot_that_left_the_configuration_is_let_go(here: Path) -> None:
-    Embedded(here / ".gateway").freeze([Freeze("bot", "gone")], 1.0)
+def test_a_bot_that_left_the_configuration_is_let_go(used: Path) -> None:
+    Embedded(used / ".gateway").freeze([Freeze("bot", "gone")], 1.0)
     assert gateway("bot", "unfreeze", "gone").exit_code == 0
-    assert not frozen(here)
+    assert not frozen(used)
 
 
 # The switch, without a configuration
@@ -213,6 +220,7 @@ def test_a_broken_configuration_does_not_keep_anybody_from_stopping(
 @pytest.mark.parametrize(
     ("text", "message"),
     [
+        (CONFIG, "there is no store in "),
         ("routes: []", "there is no store in "),
         ("state: ${NOWHERE}\nroutes: []", "the environment variable NOWHERE is not set"),
     ],

@@ -86,7 +86,7 @@ def test_the_demo_writes_a_configuration_that_loads(tmp_path: Path) -> None:
     ready = prepare(tmp_path / ".gateway" / "demo", "http://127.0.0.1:4321")
     snapshot = load(ready.config, {})
     assert set(snapshot.routes) == set(snapshot.bots["demo"].allow)
-    assert set(snapshot.routes) == {"openai", "anthropic", "telegram", "echo"}
+    assert set(snapshot.routes) == set(KEYS)
     assert str(snapshot.routes["openai"].origin) == "http://127.0.0.1:4321"
     listed = {one.token.digest for one in ready.store.list_tokens()}
     assert listed == {tokens.digest(text.encode()) for text in ready.tokens.values()}

@@ -7,14 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
 
-from gateway.cli import cli
 from gateway.core import tokens
 from gateway.core.model import Token
 from gateway.stores.embedded import Embedded
+from tests.support.commands import PINNED, gateway
 
-PINNED = tokens.mint(b"p" * 32)
 CONFIG = f"""\
 routes:
   openai: {{secret: "env:OPENAI_API_KEY"}}
@@ -51,18 +49,16 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def gateway(*arguments: str, given: str | None = None) -> Result:
-    return CliRunner().invoke(cli, arguments, input=given)
-
-
-def explained(*arguments: str, token: str | None = PINNED) -> dict[str, Any]:
+def explained(
+    *arguments: str, token: str | None = PINNED, given: bytes | None = None
+) -> dict[str, Any]:
     """Return the report, whose exit code and words fit it, and which holds no token."""
     shown = ("--token", token) if token else ()
-    result = gateway("explain", *shown, *arguments, "--json")
+    result = gateway("explain", *shown, *arguments, "--json", given=given)
     report: dict[str, Any] = json.loads(result.stdout)
     assert result.exit_code == (0 if report["allowed"] else 1)
     assert (report["refusal"] is None) == report["allowed"]
-    words = gateway("explain", *shown, *arguments)
+    words = gateway("explain", *shown, *arguments, given=given)
     assert words.exit_code == result.exit_code
     for output in (result.output, words.output):
         assert token is None or token not in output
@@ -75,6 +71,8 @@ def test_the_whole_way_is_told() -> None:
         "route": "openai",
         "provider": "openai",
         "token_places": ["bearer"],
+        "client": {"address": "127.0.0.1", "found": None},
+        "guessed_type": None,
         "token": {
             "id": f"pin_{tokens.digest(PINNED.encode()).hex()[:12]}",
             "status": "valid",
@@ -83,6 +81,15 @@ def test_the_whole_way_is_told() -> None:
         },
         "bot": "support",
         "rule": "routes.yaml:23 bots.support.allow[0]",
+        "subject": None,
+        "observed": None,
+        "limits": [
+            {
+                "scope": "bot:support",
+                "limit": "1024 at once",
+                "place": "connections.per_bot",
+            }
+        ],
         "secret": "env:OPENAI_API_KEY",
         "secret_places": ["bearer"],
         "upstream": "https://api.openai.com/v1/models?limit=2",
@@ -93,9 +100,10 @@ def test_the_whole_way_is_told() -> None:
 def test_people_read_lines() -> None:
     lines = gateway("explain", "--token", PINNED, "POST", "/query/find?q=a").stdout.splitlines()
     assert lines[0] == "route: query, provider generic"
-    assert lines[1] == "token in: bearer"
-    assert lines[3:] == [
+    assert lines[1:3] == ["client: 127.0.0.1, the connection itself", "token in: bearer"]
+    assert lines[4:] == [
         "rule: routes.yaml:23 bots.support.allow[2]",
+        "limit: bot:support, 1024 at once (connections.per_bot)",
         "secret: env:QUERY",
         "secret in: query: key",
         "upstream: https://search.example.com/v2/find?q=a&key=SECRET",
@@ -159,10 +167,10 @@ def test_a_token_that_opens_nothing_is_explained(here: Path) -> None:
     gateway("token", "revoke", "--bot", "support")
     expired = tokens.mint(b"e" * 32)
     digest = tokens.digest(expired.encode())
-    Embedded(here / ".gateway").issue(Token("tok_old", digest, "support", 1.0, 2.0))
+    Embedded(here / ".gateway").issue([Token("tok_old", digest, "support", 1.0, 2.0)])
     gone = tokens.mint(b"g" * 32)
     digest = tokens.digest(gone.encode())
-    Embedded(here / ".gateway").issue(Token("tok_gone", digest, "gone", 1.0))
+    Embedded(here / ".gateway").issue([Token("tok_gone", digest, "gone", 1.0)])
     for text, code, status in (
         (revoked, "unknown_token", "revoked"),
         (expired, "expired_token", "expired"),
@@ -173,6 +181,8 @@ def test_a_token_that_opens_nothing_is_explained(here: Path) -> None:
     report = explained("GET", "/openai/v1", token="sk-real")
     assert report["token"] is None
     assert report["refusal"]["hint"] == "it was mistyped, or never issued here"
+    report = explained("GET", "/openai/v1", token=tokens.mint(b"n" * 32))
+    assert report["refusal"]["hint"] == "it is whole, but was never issued here"
 
 
 def test_a_token_is_read_from_standard_input() -> None:

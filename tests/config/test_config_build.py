@@ -148,6 +148,11 @@ def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
     assert settings.env_file == str(tmp_path / ".env")
 
 
+def test_how_often_the_file_is_looked_at_is_said_in_seconds(tmp_path: Path) -> None:
+    text = "reload: 0.5\nroutes: {openai: {secret: null}}"
+    assert loaded(tmp_path, text).settings.reload == 0.5
+
+
 def test_sizes_and_deadlines_are_numbers(tmp_path: Path) -> None:
     text = "sizes: {head: 8KiB, held: 4096}\ndeadlines: {head: 1.5, idle: 3}\n"
     snapshot = loaded(tmp_path, text + "routes: {openai: {secret: null}}")

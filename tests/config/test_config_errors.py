@@ -38,7 +38,7 @@ CASES: Cases = {
         ROUTE + "bot: {}\n",
         "2:1: bot: unknown key 'bot' (did you mean bots?); keys here are: addresses, admin, audit, "
         "bots, connections, deadlines, env_file, groups, labels, limits, listen, log, proxies, "
-        "routes, secrets_dir, sizes, state",
+        "reload, routes, secrets_dir, sizes, state",
     ),
     "no secret": (
         "routes:\n  openai: {}\n",

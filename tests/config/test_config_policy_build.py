@@ -71,7 +71,9 @@ GROUPED = (
     ROUTES
     + """\
 groups:
-  g: {allow: [openai, {route: telegram, chats: [1]}], addresses: [10.0.0.0/8], limits: [{concurrency: 4}]}
+  g:
+    {allow: [openai, {route: telegram, chats: [1]}], addresses: [10.0.0.0/8],
+     limits: [{concurrency: 4}]}
   h: {allow: [anthropic, {route: openai, models: [m]}], addresses: ['::1', 10.0.0.0/8]}
 bots:
   a: {groups: [g, h], allow: [{route: openai, models: [own]}], addresses: [192.168.1.7],
@@ -84,7 +86,9 @@ bots:
 
 def test_a_bot_gets_what_its_groups_have_after_its_own(tmp_path: Path) -> None:
     bot = loaded(tmp_path, GROUPED).bots["a"]
-    places = {name: [rule.place[14:] for rule in rules] for name, rules in bot.allow.items()}
+    places = {
+        name: [rule.place.partition(" ")[2] for rule in rules] for name, rules in bot.allow.items()
+    }
     assert places == {
         "openai": ["bots.a.allow[0]", "groups.g.allow[0]", "groups.h.allow[1]"],
         "telegram": ["groups.g.allow[1]"],
@@ -92,8 +96,8 @@ def test_a_bot_gets_what_its_groups_have_after_its_own(tmp_path: Path) -> None:
     }
     assert bot.addresses == tuple(map(ip_network, ("192.168.1.7/32", "10.0.0.0/8", "::1/128")))
     assert bot.limits == (
-        Limit("requests", 5, "routes.yaml:7 bots.a.limits[0]", 1),
-        Limit("concurrency", 4, "routes.yaml:3 groups.g.limits[0]"),
+        Limit("requests", 5, "routes.yaml:9 bots.a.limits[0]", 1),
+        Limit("concurrency", 4, "routes.yaml:5 groups.g.limits[0]"),
     )
 
 
@@ -105,8 +109,10 @@ def test_bots_of_the_same_groups_share_what_they_have(tmp_path: Path) -> None:
     assert bots["b"].allow["openai"] is not bots["c"].allow["openai"]
 
 
-def test_a_group_that_nobody_joins_is_no_mistake(tmp_path: Path) -> None:
-    assert not loaded(tmp_path, ROUTES + "groups: {g: {allow: [openai]}}").bots
+def test_a_group_that_nobody_joins_is_no_mistake_but_noted(tmp_path: Path) -> None:
+    snapshot = loaded(tmp_path, ROUTES + "groups: {g: {allow: [openai]}}")
+    assert snapshot.notes == ("routes.yaml:2 groups.g has no effect: no bot joins it",)
+    assert loaded(tmp_path, GROUPED).notes == ()
 
 
 # Limits, addresses, modes

@@ -282,7 +282,7 @@ ADDRESSES: Cases = {
         "write fd00::/8 for the network, or the address without what follows the `/`",
     ),
     "IPv4 in IPv6": (
-        ROUTE + "addresses: ['::ffff:10.0.0.0/104']",
+        ROUTE + "addresses: ['::ffff:10.0.0.1/104']",
         "2:13: addresses[0]: IPv4 addresses are compared as such; write 10.0.0.0/8",
     ),
     "nowhere": (ROUTE + "addresses: []", "2:12: addresses: at least one is needed"),
@@ -389,7 +389,7 @@ addresses: [10.0.0.1/8]
 proxies: {trusted: [0.0.0.0/0]}
 limits: [{requests: 5}, {concurrency: 1}, {concurrency: 2}]
 routes:
-  openai: {secret: env:K, mode: watch, upstream: 'http://api.example.com'}
+  openai: {secret: sk-key, mode: watch, upstream: 'http://api.example.com'}
   telegram: {secret: env:T, opaque: [x]}
 labels:
   team: {limits: [{concurrency: none}]}
@@ -407,6 +407,7 @@ def test_a_file_with_many_mistakes_names_them_all_at_once(tmp_path: Path) -> Non
         "proxies.trusted[0]",
         "limits[0]",
         "limits[2]",
+        "routes.openai.secret",
         "routes.openai.mode",
         "routes.openai.upstream",
         "routes.telegram.opaque[0]",

@@ -63,7 +63,21 @@ def test_every_sentence_is_expected_by_a_test(path: Path) -> None:
 
 
 EVERY_KEY = (HERE.parents[2] / "routes.example.yaml").read_text()
-STRANGE = (None, True, 5, 1.5, "", "x y", [], {}, [None], [[5]], [{}], {"x": None}, {"x": {}})
+STRANGE: tuple[object, ...] = (
+    None,
+    True,
+    5,
+    1.5,
+    "",
+    "x y",
+    [],
+    {},
+    [None],
+    [[5]],
+    [{}],
+    {"x": None},
+    {"x": {}},
+)
 
 
 def replaced(value: object, strange: object) -> Iterator[object]:

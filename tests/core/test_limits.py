@@ -11,16 +11,19 @@ from hypothesis import strategies as st
 from gateway.core.limits import SECOND, Concurrency, Gcra, Window, counter
 from gateway.core.model import Limit
 
-# Times between two requests: at once, around a whole second, and anything.
+# When the next request comes: so much `later`, or so much beside the time when it is `due`.
+LATER = st.one_of(
+    st.sampled_from([0, 1, SECOND // 2, SECOND - 1, SECOND, SECOND + 1]),
+    st.integers(0, 2 * SECOND),
+)
 GAPS = st.lists(
     st.one_of(
-        st.just(0),
-        st.integers(1, 5),
-        st.sampled_from([SECOND // 3, SECOND // 2, SECOND - 1, SECOND, SECOND + 1]),
-        st.integers(0, 2 * SECOND),
+        st.tuples(st.just("later"), LATER),
+        st.tuples(st.just("due"), st.integers(-1, 1)),
     ),
     max_size=60,
 )
+Gap = tuple[str, int]
 
 
 def window(ceiling: int, seconds: int = 1) -> Limit:
@@ -35,8 +38,10 @@ def concurrency(ceiling: int) -> Limit:
     return Limit("concurrency", ceiling, "limits[0]")
 
 
-def times(gaps: list[int]) -> list[int]:
-    return [sum(gaps[: end + 1]) for end in range(len(gaps))]
+def arrival(now: int, gap: Gap, one: Window | Gcra) -> int:
+    """Return when the next request comes."""
+    how, by = gap
+    return max(now, now + by + (one.wait(now) if how == "due" else 0))
 
 
 def check_wait(one: Window | Gcra, now: int) -> None:
@@ -67,10 +72,12 @@ def check_spans(admitted: list[int], most: int) -> None:
 
 
 @given(st.integers(1, 6), GAPS)
-def test_a_window_admits_what_fits_and_nothing_else(ceiling: int, gaps: list[int]) -> None:
+def test_a_window_admits_what_fits_and_nothing_else(ceiling: int, gaps: list[Gap]) -> None:
     one = Window(window(ceiling))
     admitted: list[int] = []
-    for now in times(gaps):
+    now = 0
+    for gap in gaps:
+        now = arrival(now, gap, one)
         recent = sum(time > now - SECOND for time in admitted)
         assert (one.wait(now) == 0) == (recent < ceiling)
         assert one.left(now)[0] == ceiling - recent
@@ -84,14 +91,14 @@ def test_a_window_admits_what_fits_and_nothing_else(ceiling: int, gaps: list[int
 
 
 @given(st.lists(st.tuples(st.integers(1, 6), GAPS), max_size=4))
-def test_a_window_whose_ceiling_changes_remembers(parts: list[tuple[int, list[int]]]) -> None:
+def test_a_window_whose_ceiling_changes_remembers(parts: list[tuple[int, list[Gap]]]) -> None:
     one = Window(window(3))
     admitted: list[int] = []
     now = 0
     for ceiling, gaps in parts:
         one = one.under(window(ceiling), now)
         for gap in gaps:
-            now += gap
+            now = arrival(now, gap, one)
             recent = sum(time > now - SECOND for time in admitted)
             assert (one.wait(now) == 0) == (recent < ceiling)
             assert one.left(now)[0] == max(0, ceiling - recent)
@@ -130,12 +137,14 @@ class Bucket:
 
 @given(st.integers(1, 6), st.integers(1, 6), GAPS)
 def test_gcra_admits_what_a_bucket_of_permits_does(
-    ceiling: int, burst: int, gaps: list[int]
+    ceiling: int, burst: int, gaps: list[Gap]
 ) -> None:
     one = Gcra(gcra(ceiling, burst))
     bucket = Bucket(burst, -(-SECOND // ceiling))
     admitted: list[int] = []
-    for now in times(gaps):
+    now = 0
+    for gap in gaps:
+        now = arrival(now, gap, one)
         assert (one.wait(now) == 0) == bucket.admits(now)
         assert one.left(now)[0] == int(bucket.permits)
         check_wait(one, now)
@@ -152,7 +161,7 @@ def test_gcra_admits_what_a_bucket_of_permits_does(
     st.tuples(st.integers(1, 6), st.integers(1, 6), GAPS),
 )
 def test_gcra_that_changes_holds_to_its_new_ceiling_at_once(
-    before: tuple[int, int, list[int]], after: tuple[int, int, list[int]]
+    before: tuple[int, int, list[Gap]], after: tuple[int, int, list[Gap]]
 ) -> None:
     one = Gcra(gcra(*before[:2]))
     now = 0
@@ -161,7 +170,7 @@ def test_gcra_that_changes_holds_to_its_new_ceiling_at_once(
         assert one.wait(now) <= one.pace
         admitted: list[int] = []
         for gap in gaps:
-            now += gap
+            now = arrival(now, gap, one)
             check_wait(one, now)
             if not one.wait(now):
                 one.take(now)
@@ -227,11 +236,11 @@ def test_a_counter_and_the_one_after_it_count_together(limit: Limit) -> None:
 
 
 @given(st.sampled_from(LIMITS[:2]), GAPS)
-def test_a_spent_counter_is_like_a_new_one(limit: Limit, gaps: list[int]) -> None:
+def test_a_spent_counter_is_like_a_new_one(limit: Limit, gaps: list[Gap]) -> None:
     one, now = counter(limit), 0
     assert isinstance(one, Window | Gcra)
     for gap in gaps:
-        now += gap
+        now = arrival(now, gap, one)
         assert one.spent(now) == (one.left(now) == (2, 0))
         if not one.wait(now):
             one.take(now)

@@ -47,15 +47,15 @@ TELEGRAM = Provider(
     refuse=plain_refusal,
     subjects=(CHAT,),
     presets=MappingProxyType({"send": ("send*", "editMessageText"), "read": ("getMe", "getChat")}),
-    method=r"^/bot[^/]+/([A-Za-z]+)$",
+    method=r"^/(?:bot[^/]+/([A-Za-z]+)$|file/bot[^/]+/(?P<getFile>.))",
     uncarried=("logOut",),
 )
 
 
-def rule(route: str = "openai", **keys: tuple[str, ...]) -> Rule:
+def rule(*route: str, **keys: tuple[str, ...]) -> Rule:
     own = {key: keys.pop(key) for key in ("presets", "methods", "paths") if key in keys}
     subjects = MappingProxyType({key.removesuffix("s"): value for key, value in keys.items()})
-    return Rule(route, "routes.yaml:1", subjects=subjects, **own)
+    return Rule("".join(route) or "openai", "routes.yaml:1", subjects=subjects, **own)
 
 
 def look(provider: Provider, asked: str, *rules: Rule) -> Outlook:
@@ -74,7 +74,13 @@ def telegram(method: str, *rules: Rule) -> Outlook:
         (
             {"presets": ("inference",)},
             ["POST /v1/chat", "POST /v1/chat/completions", "POST /v1/embeddings"],
-            ["GET /v1/chat", "POST /v1/chat/", "POST /v1/chat/x/y", "POST /v1/fine_tuning", "POST /"],
+            [
+                "GET /v1/chat",
+                "POST /v1/chat/",
+                "POST /v1/chat/x/y",
+                "POST /v1/fine_tuning",
+                "POST /",
+            ],
         ),
         (
             {"presets": ("inference", "read")},
@@ -82,7 +88,11 @@ def telegram(method: str, *rules: Rule) -> Outlook:
             ["POST /v1/models", "DELETE /v1/files/a", "GET /v1/files"],
         ),
         ({"methods": ("GET", "HEAD")}, ["GET /x", "HEAD /x"], ["POST /x", "GETS /x"]),
-        ({"paths": ("/v1/a/*", "/v2/**")}, ["GET /v1/a/b", "PUT /v2/x/y"], ["GET /v1/a", "GET /v2"]),
+        (
+            {"paths": ("/v1/a/*", "/v2/**")},
+            ["GET /v1/a/b", "PUT /v2/x/y"],
+            ["GET /v1/a", "GET /v2"],
+        ),
         (
             {"methods": ("GET",), "paths": ("/v1/a",)},
             ["GET /v1/a"],
@@ -95,7 +105,7 @@ def telegram(method: str, *rules: Rule) -> Outlook:
         ),
         ({"presets": ("read",), "methods": ("POST",)}, [], ["GET /v1/models", "POST /v1/models"]),
     ],
-)  # fmt: skip
+)
 def test_keys_are_anded_and_their_entries_ored(
     keys: dict[str, tuple[str, ...]], yes: list[str], no: list[str]
 ) -> None:
@@ -114,17 +124,37 @@ def test_keys_are_anded_and_their_entries_ored(
     ("keys", "yes", "no"),
     [
         ({}, ["sendMessage", "deleteWebhook", "x/y"], []),
-        ({"methods": ("sendMessage", "getMe")}, ["sendMessage", "SENDMESSAGE", "getme"], ["sendMessag"]),
+        (
+            {"methods": ("sendMessage", "getMe")},
+            ["sendMessage", "SENDMESSAGE", "getme"],
+            ["sendMessag"],
+        ),
         ({"methods": ("*",)}, ["sendMessage"], ["sendMessage/", "x/y", "send_message", ""]),
-        ({"presets": ("send",)}, ["sendMessage", "sendPhoto", "editmessagetext"], ["getMe", "resend"]),
-        ({"presets": ("send",), "methods": ("sendPhoto", "getMe")}, ["sendPhoto"], ["sendX", "getMe"]),
+        (
+            {"presets": ("send",)},
+            ["sendMessage", "sendPhoto", "editmessagetext"],
+            ["getMe", "resend"],
+        ),
+        (
+            {"presets": ("send",), "methods": ("sendPhoto", "getMe")},
+            ["sendPhoto"],
+            ["sendX", "getMe"],
+        ),
     ],
-)  # fmt: skip
+)
 def test_an_api_with_methods_of_its_own(
     keys: dict[str, tuple[str, ...]], yes: list[str], no: list[str]
 ) -> None:
     only = rule("telegram", **keys)
     assert [one for one in yes + no if telegram(one, only).deny is None] == yes
+
+
+def test_a_named_part_of_the_path_is_the_method_of_that_name() -> None:
+    asked = "GET /file/bot1:secret/photos/x.jpg"
+    assert look(TELEGRAM, asked, rule("telegram", methods=("getFile",))).deny is None
+    deny = look(TELEGRAM, asked, rule("telegram", methods=("getMe",))).deny
+    assert deny is not None
+    assert "the method getFile on" in deny.reason
 
 
 def test_the_first_rule_that_matches_lets_it_pass() -> None:
@@ -272,7 +302,7 @@ def test_values_without_case_are_compared_without() -> None:
             [rule(paths=tuple(f"/path/{number:04}/" + "x" * 90 for number in range(1000)))],
             "path_not_allowed",
             "No rule of this bot allows GET /x on route openai; it may use "
-            + ", ".join(f"/path/{number:04}/" + "x" * 52 for number in range(3))
+            + ", ".join(f"/path/{number:04}/" + "x" * 53 for number in range(3))
             + " and 997 more",
         ),
     ],
@@ -341,9 +371,16 @@ def test_no_reason_holds_a_path_in_which_a_token_may_stand() -> None:
 
 @pytest.mark.parametrize(
     "asked",
-    ["GET /v1/realtime", "GET /v1/realtime/", "GET /v1/Realtime", "GET /v1/%72ealtime",
-     "GET /v1%2Frealtime//", "POST /v1/tickets/x", "POST /v1/tickets/x%3Ay"],
-)  # fmt: skip
+    [
+        "GET /v1/realtime",
+        "GET /v1/realtime/",
+        "GET /v1/Realtime",
+        "GET /v1/%72ealtime",
+        "GET /v1%2Frealtime//",
+        "POST /v1/tickets/x",
+        "POST /v1/tickets/x%3Ay",
+    ],
+)
 def test_what_leads_past_the_gateway_is_refused_however_it_is_spelt(asked: str) -> None:
     rules = [rule(methods=("HEAD",)), rule()]
     outlook = look(OPENAI, asked, *rules)
@@ -352,7 +389,7 @@ def test_what_leads_past_the_gateway_is_refused_however_it_is_spelt(asked: str) 
     assert outlook.deny == Deny(
         501,
         "not_carried",
-        f"{asked} is not carried yet: its answer leads past the gateway",
+        f"The gateway does not carry {asked} yet: its answer leads past it",
         repeatable=False,
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -98,3 +99,11 @@ def test_plain_shape() -> None:
 def test_retry_headers(deny: Deny, headers: dict[str, str]) -> None:
     for refusal in (openai_refusal(deny, EXCHANGE), plain_refusal(deny, EXCHANGE)):
         assert dict(refusal.headers[2:]) == headers
+
+
+@pytest.mark.parametrize("shape", [openai_refusal, plain_refusal])
+def test_what_a_denial_adds_to_the_headers_is_there_in_every_shape(
+    shape: Callable[[Deny, str], Refusal],
+) -> None:
+    left = ("ratelimit", '"minute";r=0;t=34')
+    assert left in shape(Deny(429, "rate_limit", "No", 34.0, headers=(left,)), EXCHANGE).headers

@@ -13,8 +13,10 @@ JSON, FORM = b"application/json", b"application/x-www-form-urlencoded"
 PARTS = b"multipart/form-data; boundary=B"
 FINDER = SubjectFinder(
     [
-        Subject("model", json="model", form="model", query="model", path=r"/models/([^/:]+)"),
-        Subject("chat", json="chat_id", form="chat_id", query="chat_id"),
+        Subject(
+            "model", fields=("tools[].model", "model"), query=("model",), path=r"/models/([^/:]+)"
+        ),
+        Subject("chat", fields=("chat_id", "reply.chat_id"), query=("chat_id",)),
     ]
 )
 
@@ -35,6 +37,8 @@ def _parts(more: bytes, name: bytes) -> bytes:
         pytest.param(b"/x", None, b"", b'{"model":"m"}', "m", id="json-unnamed"),
         pytest.param(b"/x", None, JSON, b'{"model":["m"]}', "", id="json-list"),
         pytest.param(b"/x", None, JSON, b'{"model":null}', "", id="json-null"),
+        pytest.param(b"/x", None, JSON, b'{"model":true}', "", id="json-true"),
+        pytest.param(b"/x", None, JSON, b'{"model":' + b"9" * 5000 + b"}", "", id="json-huge"),
         pytest.param(b"/x", None, JSON, b'{"a":{"model":"m"}}', "", id="json-deeper"),
         pytest.param(b"/x", None, JSON, b'{"model":"m"', "", id="json-broken"),
         pytest.param(b"/x", None, JSON, b'{"model":"\xff"}', "", id="json-not-utf8"),
@@ -51,6 +55,7 @@ def _parts(more: bytes, name: bytes) -> bytes:
         pytest.param(b"/x", b"chat_id=", b"", b"", "", id="query-empty"),
         pytest.param(b"/models/gem:go", b"model=q", JSON, b'{"model":"b"}', "gem", id="path-first"),
         pytest.param(b"/x", b"model=q", JSON, b'{"model":"b"}', "q", id="query-before-body"),
+        pytest.param(b"/models/", None, JSON, b'{"model":"b"}', "b", id="path-without"),
         pytest.param(b"/models/\xff", None, b"", b"", "\ufffd", id="path-not-utf8"),
         pytest.param(b"/x", None, JSON, b"", "", id="nothing"),
     ],

@@ -380,42 +380,6 @@ async def test_telegram_takes_parameters_as_chunked_json(http: aiohttp.ClientSes
     assert (result["chat"]["id"], result["text"]) == (3, "hello")
 
 
-# Discord, Slack
-
-
-async def test_discord_speaks_and_refuses_in_its_shape(http: aiohttp.ClientSession) -> None:
-    good, bad = ({"Authorization": f"Bot {key}"} for key in (KEYS["discord"], "other"))
-    async with http.get("/api/v10/users/@me", headers=good) as response:
-        assert (await response.json())["bot"] is True
-    path, ask = "/api/v10/channels/42/messages", {"content": "hello"}
-    async with http.post(path, json=ask, headers=good) as response:
-        assert (await response.json())["content"] == "hello"
-    async with http.post(path, json={"content": "demo-error-429"}, headers=good) as response:
-        assert (response.status, (await response.json())["retry_after"]) == (429, 1.0)
-    async with http.post(path, json=ask, headers=bad) as response:
-        assert (response.status, (await response.json())["code"]) == (401, 0)
-
-
-async def test_slack_takes_json_and_forms_and_refuses_with_status_200(
-    demo: DemoProcess, http: aiohttp.ClientSession
-) -> None:
-    path, ask, key = "/api/chat.postMessage", {"channel": "C", "text": "hi"}, KEYS["slack"]
-    cases: list[tuple[dict[str, Any], Any]] = [
-        ({"json": ask, "headers": bearer(key)}, None),
-        ({"data": ask, "headers": bearer(key)}, None),
-        ({"data": {**ask, "token": key}}, None),
-        ({"data": {**ask, "token": "other"}}, "invalid_auth"),
-        ({"json": ask}, "not_authed"),
-    ]
-    for sent, error in cases:
-        async with http.post(path, **sent) as response:
-            answer = await response.json()
-        assert response.status == 200
-        assert (answer["ok"], answer.get("error")) == (error is None, error)
-    wheres = [sighting.key_where for sighting in demo.seen()]
-    assert wheres == ["bearer", "bearer", "form:token", None, None]
-
-
 # The echo service
 
 

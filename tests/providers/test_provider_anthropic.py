@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -11,6 +12,8 @@ from gateway.core.places import Outgoing
 from gateway.core.shapes import sentence
 from gateway.providers import load
 from gateway.providers.anthropic import PLUGIN
+from tests.providers.reading import said
+from tests.providers.sdkfields import model_fields
 
 
 @pytest.mark.parametrize(
@@ -67,3 +70,51 @@ def test_a_limit_without_an_exact_wait_is_not_retried() -> None:
 
 def test_it_is_known_by_name() -> None:
     assert load("anthropic") is PLUGIN
+
+
+# What its types call a model without a rule's having to know it: who gave an earlier answer, and
+# what stands in `content`, which may be a plain text, in which no field can be.
+UNREAD = {
+    f"{where}messages[].content[].{field}.model"
+    for where in ("", "requests[].params.")
+    for field in ("from", "to", "tool.definition", "tool_changes[].tool.definition")
+}
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        "beta.agent_create",
+        "beta.message_count_tokens",
+        "beta.message_create",
+        "beta.messages.batch_create",
+        "beta.session_create",
+        "beta.thread_create",
+        "message_count_tokens",
+        "message_create",
+        "messages.batch_create",
+    ],
+)
+def test_every_field_in_which_the_sdk_names_a_model_is_read(module: str) -> None:
+    found = model_fields(f"anthropic.types.{module}_params")
+    assert found
+    assert found - UNREAD <= set(PLUGIN.subjects[0].fields)
+
+
+@pytest.mark.parametrize(
+    ("path", "ask", "models"),
+    [
+        ("/v1/messages", {"model": "claude-x", "messages": [{"content": "hi"}]}, ("claude-x",)),
+        ("/v1/messages", {"model": "a", "tools": [{"name": "f"}, {"model": "b"}]}, ("a", "b")),
+        ("/v1/messages", {"model": "a", "fallbacks": [{"model": "b"}]}, ("a", "b")),
+        (
+            "/v1/messages/batches",
+            {"requests": [{"params": {"model": "a"}}, {"params": {"model": "b"}}]},
+            ("a", "b"),
+        ),
+        ("/v1/models/claude-x", {}, ("claude-x",)),
+        ("/v1/models", {}, ()),
+    ],
+)
+def test_where_the_model_is_named(path: str, ask: dict[str, Any], models: tuple[str, ...]) -> None:
+    assert said(PLUGIN, path, json.dumps(ask).encode()).get("model", ()) == models

@@ -55,5 +55,5 @@ def test_every_provider_is_named_as_its_file(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["opnai", "", "__init__", "os", "openai.x", "../core"])
 def test_an_unknown_provider_is_answered_with_the_known_ones(name: str) -> None:
-    with pytest.raises(LookupError, match=r"anthropic, generic, .*openai, .*telegram"):
+    with pytest.raises(LookupError, match=r"anthropic, .*generic, .*openai, .*telegram"):
         load(name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -10,6 +11,8 @@ from gateway.core.errors import Deny
 from gateway.core.places import Outgoing
 from gateway.providers import load
 from gateway.providers.openai import PLUGIN
+from tests.providers.reading import JSON, said
+from tests.providers.sdkfields import model_fields
 
 
 def test_the_key_takes_the_tokens_place() -> None:
@@ -60,3 +63,81 @@ def test_the_sdk_raises_its_typed_error_with_our_sentence(status: int, name: str
     assert "The gateway refused this: A reason (code a_code, exchange X1)" in str(error)
     assert (error.code, error.request_id) == ("a_code", "X1")
     client.close()
+
+
+# What its types call a model without a rule's having to know it, and why.
+UNREAD = {
+    "moderation.model",  # costs nothing
+    "input[].svg_usage.model",  # an earlier answer's
+    "input[].tools[].model",  # `input` may be a plain text, in which no field can be
+    "input[].tools[].svg.model",
+}
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        "audio.speech_create",
+        "audio.transcription_create",
+        "audio.translation_create",
+        "beta.agents.automation_create",
+        "beta.realtime.session_create",
+        "chat.completion_create",
+        "completion_create",
+        "embedding_create",
+        "eval_create",
+        "evals.run_create",
+        "image_create_variation",
+        "image_edit",
+        "image_generate",
+        "live.live_create",
+        "moderation_create",
+        "realtime.call_accept",
+        "realtime.call_create",
+        "responses.input_token_count",
+        "responses.response_compact",
+        "responses.response_create",
+    ],
+)
+def test_every_field_in_which_the_sdk_names_a_model_is_read(module: str) -> None:
+    found = model_fields(f"openai.types.{module}_params")
+    assert found
+    assert found - UNREAD <= set(PLUGIN.subjects[0].fields)
+
+
+IMAGE = {"type": "image_generation", "model": "gpt-image-1"}
+
+
+@pytest.mark.parametrize(
+    ("path", "ask", "models"),
+    [
+        ("/v1/chat/completions", {"model": "gpt-x", "messages": []}, ("gpt-x",)),
+        ("/v1/responses", {"model": "gpt-x", "input": "hi"}, ("gpt-x",)),
+        ("/v1/responses", {"model": "gpt-x", "tools": [IMAGE]}, ("gpt-x", "gpt-image-1")),
+        ("/v1/responses", {"prompt": {"id": "pmpt_1"}}, ()),
+        ("/v1/images/generations", {"model": "gpt-image-1", "moderation": "low"}, ("gpt-image-1",)),
+        ("/v1/evals", {"testing_criteria": [{"model": "judge"}]}, ("judge",)),
+        ("/v1/realtime/calls/x/accept", {"model": "gpt-realtime"}, ("gpt-realtime",)),
+        ("/v1/engines/gpt-x/completions", {"model": "gpt-y"}, ("gpt-x", "gpt-y")),
+        ("/v1/models/gpt-x", {}, ("gpt-x",)),
+        ("/v1/batches", {"input_file_id": "file-1", "endpoint": "/v1/responses"}, ()),
+    ],
+)
+def test_where_the_model_is_named(path: str, ask: dict[str, Any], models: tuple[str, ...]) -> None:
+    assert said(PLUGIN, path, json.dumps(ask).encode()).get("model", ()) == models
+
+
+def test_a_transcription_names_it_in_a_form() -> None:
+    body = (
+        b'--B\r\nContent-Disposition: form-data; name="model"\r\n\r\nwhisper-1\r\n'
+        b'--B\r\nContent-Disposition: form-data; name="file"; filename="a.wav"\r\n\r\nx\r\n'
+        b"--B--\r\n"
+    )
+    found = said(PLUGIN, "/v1/audio/transcriptions", body, b"multipart/form-data; boundary=B")
+    assert found == {"model": ("whisper-1",)}
+
+
+def test_a_realtime_session_names_it_in_the_query() -> None:
+    assert said(PLUGIN, "/v1/realtime", b"", JSON, b"model=gpt-realtime") == {
+        "model": ("gpt-realtime",)
+    }

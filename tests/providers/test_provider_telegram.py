@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 
-from gateway.core.errors import Deny
+from gateway.core.errors import Deny, Refused
+from gateway.core.operations import Calls
 from gateway.core.places import Outgoing
 from gateway.core.shapes import sentence
 from gateway.core.tokens import mint
 from gateway.providers import load
 from gateway.providers.telegram import PLUGIN
+from tests.providers.reading import FORM, JSON, said
 
 TOKEN = mint(bytes(32), "telegram")
 KEY = b"123456789:AA-real_key"
@@ -105,3 +108,62 @@ async def test_python_telegram_bot_raises_its_typed_error(
 
 def test_it_is_known_by_name() -> None:
     assert load("telegram") is PLUGIN
+
+
+@pytest.mark.parametrize(
+    ("path", "method"),
+    [
+        ("/bot1:T/sendMessage", "sendMessage"),
+        ("/bot1%3AT/sendmessage", "sendmessage"),
+        ("/bot/getMe", None),
+        ("/file/bot1:T/photos/file_0.jpg", "getFile"),
+        ("/file/bot1%3AT/photos/a%20b.jpg", "getFile"),
+        ("/file/bot1:T/", None),
+        ("/bot1:T/test/sendMessage", None),
+        ("/bot1:T/sendMessage/", None),
+        ("/bot1:T/send%4Dessage", None),
+        ("/sendMessage", None),
+    ],
+)
+def test_the_method_is_in_the_path(path: str, method: str | None) -> None:
+    assert Calls(PLUGIN).asked(b"POST", path.encode()).method == method
+
+
+ASKS: list[tuple[dict[str, Any], tuple[str, ...]]] = [
+    ({"chat_id": 5, "text": "hi"}, ("5",)),
+    ({"chat_id": "-1001", "text": "hi"}, ("-1001",)),
+    ({"chat_id": "@NewsRoom", "text": "hi"}, ("@newsroom",)),
+    ({"chat_id": 5, "from_chat_id": -7, "message_id": 1}, ("5", "-7")),
+    ({"chat_id": 5, "reply_parameters": {"message_id": 1, "chat_id": -7}}, ("5", "-7")),
+    ({"commands": [], "scope": {"type": "chat", "chat_id": 5}}, ("5",)),
+    ({"inline_message_id": "AAA", "text": "hi"}, ()),
+    ({"user_id": 5, "gift_id": "1"}, ()),
+]
+
+
+@pytest.mark.parametrize(("ask", "chats"), ASKS)
+def test_where_the_chat_is_named_in_json(ask: dict[str, Any], chats: tuple[str, ...]) -> None:
+    body = json.dumps(ask).encode()
+    assert said(PLUGIN, "/bot1:T/a", body, JSON).get("chat", ()) == chats
+
+
+@pytest.mark.parametrize(("ask", "chats"), ASKS)
+def test_where_the_chat_is_named_in_forms_and_queries(
+    ask: dict[str, Any], chats: tuple[str, ...]
+) -> None:
+    texts = {name: v if isinstance(v, (str, int)) else json.dumps(v) for name, v in ask.items()}
+    pairs = urlencode(texts).encode()
+    assert said(PLUGIN, "/bot1:T/a", pairs, FORM).get("chat", ()) == chats
+    assert said(PLUGIN, "/bot1:T/a", query=pairs).get("chat", ()) == chats
+
+
+@pytest.mark.parametrize("chat", ["05", "+5", "5.0", "0", "@ab", "@a b", "news", "5,6", ""])
+def test_a_chat_that_could_be_read_otherwise_is_refused(chat: str) -> None:
+    with pytest.raises(Refused) as caught:
+        said(PLUGIN, "/bot1:T/a", json.dumps({"chat_id": chat}).encode())
+    assert caught.value.deny.code == "scope_unreadable"
+
+
+@pytest.mark.parametrize("method", ["editMessageText", "answerInlineQuery", "sendGift"])
+def test_what_may_reach_any_chat_is_not_free(method: str) -> None:
+    assert method not in PLUGIN.subjects[0].free

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import socket
+from ipaddress import IPv4Address
 from collections.abc import Callable
 from typing import Any
 
@@ -15,7 +17,9 @@ class MemoryTransport(asyncio.Transport):
     """One end of a connection: keeps what is written, delivers what is fed while reading."""
 
     def __init__(self, loop: MemoryLoop, protocol: asyncio.Protocol) -> None:
-        super().__init__({"peername": ("127.0.0.1", 9), "socket": loop.silent})
+        # From an address of its own: one address may show only so many wrong tokens.
+        address = str(IPv4Address("127.0.0.1") + next(loop.addresses))
+        super().__init__({"peername": (address, 9), "socket": loop.silent})
         self._loop = loop
         self._protocol = protocol
         self._waiting: list[bytes] = []
@@ -83,6 +87,7 @@ class MemoryLoop(asyncio.SelectorEventLoop):
         self.silent, self._other = socket.socketpair()
         """A socket that is open and never readable, for whoever asks the kernel."""
         self.dialled: list[MemoryTransport] = []
+        self.addresses = itertools.count()
 
     async def create_connection(  # type: ignore[override]
         self, factory: Any, *address: Any, **options: Any

@@ -20,7 +20,7 @@ from tests.security.table import get, rq
 
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _ID = re.compile(rb"[0-9a-f]{20}")
-_TIMES = ("exchange", "time", "first_byte", "seconds", "attempts")
+_TIMES = ("exchange", "time", "address", "first_byte", "seconds", "attempts")
 _OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-From: provider\r\n\r\nok"
 _CL = b"Content-Length: 11\r\nContent-Type: application/json\r\n"
 _TE = b"Transfer-Encoding: chunked\r\n"

@@ -29,6 +29,9 @@ ENVIRONMENT = {
     "OPENAI_KEY": KEYS["openai"],
     "ANTHROPIC_KEY": KEYS["anthropic"],
     "TELEGRAM_KEY": KEYS["telegram"],
+    "GEMINI_KEY": KEYS["gemini"],
+    "DISCORD_KEY": KEYS["discord"],
+    "SLACK_KEY": KEYS["slack"],
     "ECHO_KEY": KEYS["echo"],
 }
 
@@ -37,6 +40,9 @@ routes:
   openai: {secret: "env:OPENAI_KEY", upstream: "{demo}", private: true}
   anthropic: {secret: "env:ANTHROPIC_KEY", upstream: "{demo}", private: true}
   telegram: {secret: "env:TELEGRAM_KEY", upstream: "{demo}", private: true}
+  gemini: {secret: "env:GEMINI_KEY", upstream: "{demo}", private: true}
+  discord: {secret: "env:DISCORD_KEY", upstream: "{demo}", private: true}
+  slack: {secret: "env:SLACK_KEY", upstream: "{demo}", private: true}
   echo: {provider: generic, secret: "env:ECHO_KEY", upstream: "{demo}/echo", private: true}
 """
 

@@ -38,6 +38,7 @@ class Embedded(Administration):
         self.tokens = MappingProxyType({})
         self.freezes = frozenset()
         counters = Counters(clock)
+        # Called for every request, so there is no method in between.
         self.plan = counters.plan
         self.reserve = counters.reserve
         self.settle = counters.settle

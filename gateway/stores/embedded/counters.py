@@ -18,12 +18,17 @@ Key = tuple[str, str, int, bool, int]
 class Ready:
     """Implements `Plan`. Its counters are current as long as `epoch` is that of `Counters`."""
 
-    __slots__ = ("claims", "counters", "epoch", "policy", "quotas", "slots")
+    __slots__ = ("claims", "counters", "epoch", "now", "policy", "quotas", "slots")
 
     def __init__(
-        self, claims: tuple[Claim, ...], counters: tuple[Counter, ...], epoch: int
+        self,
+        claims: tuple[Claim, ...],
+        counters: tuple[Counter, ...],
+        epoch: int,
+        now: Callable[[], int],
     ) -> None:
         self.claims = claims
+        self.now = now
         self.use(counters, epoch)
         self.policy = policy(one.limit for _, one in self.quotas)
 
@@ -44,20 +49,20 @@ class Ready:
 class Taken:
     """Implements `Hold`."""
 
-    __slots__ = ("_now", "_quotas", "slots")
+    __slots__ = ("_plan", "slots")
 
-    def __init__(self, plan: Ready, now: Callable[[], int]) -> None:
-        self._now = now
-        self._quotas = plan.quotas
+    def __init__(self, plan: Ready) -> None:
+        self._plan = plan
         self.slots = plan.slots
 
     @property
     def quota(self) -> str:
         """What is left at this moment, by the limit with the least left."""
-        if not self._quotas:
+        quotas = self._plan.quotas
+        if not quotas:
             return ""
-        now = self._now()
-        (left, reset), name = min([(one.left(now), name) for name, one in self._quotas])
+        now = self._plan.now()
+        (left, reset), name = min([(one.left(now), name) for name, one in quotas])
         return quota(name, left, reset)
 
 
@@ -77,7 +82,7 @@ class Counters:
 
     def plan(self, claims: tuple[Claim, ...]) -> Plan:
         """See `Store.plan`."""
-        return Ready(claims, self._shared(claims), self._epoch)
+        return Ready(claims, self._shared(claims), self._epoch, self._now)
 
     def reserve(self, plan: Plan, now: float) -> Hold | Deny:
         """See `Store.reserve`. A `now` before the latest one seen counts as that."""
@@ -94,7 +99,7 @@ class Counters:
                 return _refusal(plan, at)
         for one in plan.counters:
             one.take(at)
-        return Taken(plan, self._now)
+        return Taken(plan)
 
     def settle(self, hold: Hold) -> None:
         """See `Store.settle`."""
