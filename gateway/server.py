@@ -236,7 +236,7 @@ def _secrets(snapshot: Snapshot) -> frozenset[SecretRef]:
 
 def _at_start_only(old: Snapshot, new: Snapshot) -> list[str]:
     """Return the keys that a reload cannot follow."""
-    names = ("admin", "state", "audit", "log")
+    names = ("admin", "state", "audit", "log", "reload")
     return [name for name in names if getattr(old.settings, name) != getattr(new.settings, name)]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from asyncio import Future
 from collections.abc import Awaitable
+from time import perf_counter
 
 from gateway.admission import object_to
 from gateway.audit import Audit
@@ -89,7 +90,7 @@ class Steps:
         plan = standing.plan
         if plan is None:
             plan = standing.plan = self._store.plan(standing.claims)
-        found = self._store.reserve(plan, x.started)
+        found = self._store.reserve(plan, perf_counter())  # later than `started`: a body was read
         if isinstance(found, Future):
             return self._reserved(x, found)
         if isinstance(found, Deny):

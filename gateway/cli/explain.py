@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 import click
@@ -64,7 +64,12 @@ class Address(click.ParamType[str]):
     "text",
     help="The bot's token, `-` to read it from standard input. In a URL that holds it: not needed.",
 )
-@click.option("--body", type=click.File("rb"), help="The request's body, `-` for standard input.")
+@click.option(
+    "--body",
+    type=click.Path(exists=True, dir_okay=False, readable=True, allow_dash=True),
+    metavar="FILE",
+    help="The request's body, `-` for standard input.",
+)
 @click.option("--header", "lines", type=Header(), multiple=True, help="A header: 'Name: value'.")
 @click.option(
     "--from",
@@ -80,7 +85,7 @@ class Address(click.ParamType[str]):
 @config_option
 def explain(  # noqa: PLR0913 -- a request has many parts
     text: str | None,
-    body: BinaryIO | None,
+    body: str | None,
     lines: tuple[bytes, ...],
     peer: str,
     method: str,
@@ -98,12 +103,14 @@ def explain(  # noqa: PLR0913 -- a request has many parts
     reached is not looked at.
     """
     if text == "-":
+        if body == "-":
+            raise click.UsageError("only one of --token and --body can be read from there")
         text = sys.stdin.readline().strip()
     state = state_of(config, None)
     with explained():
         known = Known(state)
-    sent = body.read() if body is not None else None
-    request = Request(method.upper().encode(), _split(url), lines, sent, peer, text or "")
+    verb = method.upper().encode("utf-8", "surrogateescape")
+    request = Request(verb, _split(url), lines, _read(body), peer, text or "")
     report = _report(known, request, time.time())
     if as_json:
         dump(report)
@@ -112,6 +119,14 @@ def explain(  # noqa: PLR0913 -- a request has many parts
             click.echo(line)
     if not report["allowed"]:
         raise Failed(f"this {method.upper()} would be refused")
+
+
+def _read(body: str | None) -> bytes | None:
+    if body is None:
+        return None
+    with click.open_file(body, "rb") as file:
+        content: bytes = file.read()
+    return content
 
 
 def _split(url: str) -> SplitResult:
@@ -183,9 +198,15 @@ def _hint(deny: Deny, played: Rehearsal, known: Known) -> str | None:
     if deny.code == "frozen" and played.x.standing is not None:
         since = {one: known.since[one] for one in played.x.standing.freezes & known.freezes}
         return ", ".join(f"{words(one)} since {moment(since[one])}" for one in sorted(since))
+    if deny.code == "no_route" and not played.request.url.netloc and _is_hidden(known):
+        return "a route with a host name or a port of its own needs a whole URL"
     if played.lacks_body:
         return "it looks into the body, which was not given: --body"
     return None
+
+
+def _is_hidden(known: Known) -> bool:
+    return any(route.host or route.listener for route in known.snapshot.routes.values())
 
 
 def _stranger(played: Rehearsal, known: Known) -> str:

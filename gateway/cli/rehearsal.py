@@ -50,6 +50,11 @@ class Request:
         query = f"?{self.url.query}" if self.url.query else ""
         return f"{self.url.path or '/'}{query}".encode("ascii")
 
+    @property
+    def authority(self) -> bytes:
+        """What the Host header says where it is not given."""
+        return (self.url.netloc.rpartition("@")[2] or "explain").encode("ascii")
+
     def has(self, name: bytes) -> bool:
         """Whether a header is given; `name` in lower case."""
         return any(line.partition(b":")[0].strip().lower() == name for line in self.lines)
@@ -143,9 +148,7 @@ class Rehearsal:
         request = self.request
         lines = [*request.lines, *more]
         if not request.has(b"host"):
-            lines.append(
-                b"Host: " + (request.url.netloc.rpartition("@")[2] or "explain").encode("ascii")
-            )
+            lines.append(b"Host: " + request.authority)
         raw = [b"%b %b HTTP/1.1" % (request.method, target), *lines, b"\r\n"]
         most = self._policy.snapshot.sizes.headers
         head = read_request(b"\r\n".join(raw), self._policy.kinds, most)

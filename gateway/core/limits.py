@@ -124,39 +124,39 @@ class Gcra:
 
 
 class Concurrency:
-    """At most `ceiling` at once: whoever takes gives back. Remembers how many are out."""
+    """At most `ceiling` at once: whoever takes gives back. `cell` holds how many are out."""
 
-    __slots__ = ("_ceiling", "_used", "limit")
+    __slots__ = ("ceiling", "cell", "limit")
 
     def __init__(self, limit: Limit, used: Cell | None = None) -> None:
         self.limit = limit
-        self._ceiling = limit.ceiling
-        self._used = Cell() if used is None else used
+        self.ceiling = limit.ceiling
+        self.cell = Cell() if used is None else used
 
     @property
     def used(self) -> int:
         """How many are out."""
-        return self._used.value
+        return self.cell.value
 
     def under(self, limit: Limit, now: int) -> Concurrency:
         """Return the same count under another ceiling."""
-        return Concurrency(limit, self._used)
+        return Concurrency(limit, self.cell)
 
     def wait(self, now: int) -> int:
         """Return 0 where one more is admitted, else 1: nobody knows how long."""
-        return 1 if self._used.value >= self._ceiling else 0
+        return 1 if self.cell.value >= self.ceiling else 0
 
     def take(self, now: int) -> None:
         """Count one more."""
-        self._used.value += 1
+        self.cell.value += 1
 
     def give(self) -> None:
         """Give one back."""
-        self._used.value -= 1
+        self.cell.value -= 1
 
     def spent(self, now: int) -> bool:
         """Return whether a new counter would do as well."""
-        return not self._used.value
+        return not self.cell.value
 
 
 class Cell:

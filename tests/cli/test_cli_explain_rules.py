@@ -224,6 +224,13 @@ def test_a_host_or_a_port_leads_to_a_route_of_its_own(url: str, route: str | Non
     assert explained("POST", url, given=b'{"model": "gpt-5"}')["route"] == route
 
 
+def test_a_path_alone_leads_to_no_host_or_port() -> None:
+    refusal = explained("GET", "/v1/models")["refusal"]
+    assert refusal["code"] == "no_route"
+    assert refusal["hint"] == "a route with a host name or a port of its own needs a whole URL"
+    assert explained("GET", "http://gw.example/v1/models")["refusal"]["hint"] is None
+
+
 def test_a_host_header_is_taken_for_the_urls() -> None:
     report = explained(
         "POST", "/v1/responses", "--header", "Host: openai.internal", given=b'{"model": "gpt-5"}'
@@ -331,6 +338,12 @@ def test_what_is_no_url_is_a_usage_error(url: str) -> None:
     result = gateway("explain", "GET", url)
     assert result.exit_code == 2
     assert "this is no URL" in result.stderr
+
+
+def test_standard_input_is_read_for_one_thing() -> None:
+    result = gateway("explain", "--token", "-", *CHAT, "--body", "-", given="x")
+    assert result.exit_code == 2
+    assert "only one of --token and --body" in result.stderr
 
 
 def test_a_second_slash_is_part_of_the_path() -> None:

@@ -18,7 +18,7 @@ Key = tuple[str, str, int, bool, int]
 class Ready:
     """Implements `Plan`. Its counters are current as long as `epoch` is that of `Counters`."""
 
-    __slots__ = ("claims", "counters", "epoch", "now", "policy", "quotas", "slots")
+    __slots__ = ("claims", "counters", "epoch", "now", "policy", "quotas", "rates", "slots")
 
     def __init__(
         self,
@@ -38,6 +38,7 @@ class Ready:
         self.epoch = epoch
         self.slots = tuple(one for one in counters if isinstance(one, Concurrency))
         """Those among them that want back what was taken."""
+        self.rates = tuple(one for one in counters if not isinstance(one, Concurrency))
         self.quotas = tuple(
             (period(one.limit), one)
             for claim, one in zip(self.claims, counters, strict=True)
@@ -62,6 +63,9 @@ class Taken:
         if not quotas:
             return ""
         now = self._plan.now()
+        if len(quotas) == 1:
+            ((name, one),) = quotas
+            return quota(name, *one.left(now))
         (left, reset), name = min([(one.left(now), name) for name, one in quotas])
         return quota(name, left, reset)
 
@@ -94,19 +98,25 @@ class Counters:
             self._latest = at
         if plan.epoch != self._epoch:
             plan.use(self._shared(plan.claims), self._epoch)
-        for one in plan.counters:
-            if one.wait(at):
+        slots, rates = plan.slots, plan.rates
+        for slot in slots:
+            if slot.cell.value >= slot.ceiling:
                 return _refusal(plan, at)
-        for one in plan.counters:
-            one.take(at)
+        for rate in rates:
+            if rate.wait(at):
+                return _refusal(plan, at)
+        for slot in slots:
+            slot.cell.value += 1
+        for rate in rates:
+            rate.take(at)
         return Taken(plan)
 
     def settle(self, hold: Hold) -> None:
         """See `Store.settle`."""
         assert type(hold) is Taken
         slots, hold.slots = hold.slots, ()
-        for one in slots:
-            one.give()
+        for slot in slots:
+            slot.cell.value -= 1
 
     def in_use(self, scope: str) -> int:
         """Return how many requests are under way that a concurrency limit of `scope` counts."""
