@@ -16,6 +16,7 @@ from gateway.core.model import Snapshot
 
 _LOG = logging.getLogger("gateway.reload")
 _UNSEEN = "unseen"
+_MOST = 17 * 1024 * 1024  # more than a configuration may be, so that one too large is told of
 _SETTLED = 0.1  # seconds in which a file that is being written shows that it is
 
 Load = Callable[[bytes], Snapshot]
@@ -103,7 +104,8 @@ def _stamp(path: Path) -> object:
 def _read(path: Path) -> bytes:
     """Return the content, empty where it cannot be read: that is no configuration either."""
     try:
-        return path.read_bytes()
+        with path.open("rb") as file:
+            return file.read(_MOST)
     except OSError:
         return b""
 

@@ -104,11 +104,9 @@ class FormFields:
 
         `Chat-Id`, `chatId`, `chat_id[]`, `chat.id`, `chat_id[x]`, `chat%5Fid` after decoding.
         """
-        readings = [name]
-        if "[" in name:
-            readings.append(name.partition("[")[0])
-        if "%" in name:
-            readings.append(unquote(name))
+        readings = [name, unquote(name)] if "%" in name else [name]
+        if "[" in readings[-1]:
+            readings += [reading.partition("[")[0] for reading in readings]
         return any(_skeleton(reading) in self._skeletons for reading in readings)
 
 

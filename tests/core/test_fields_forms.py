@@ -54,6 +54,7 @@ def test_what_is_said(text: bytes, said: tuple[str, ...]) -> None:
         pytest.param(b"chat_id=1&chat_id=2", id="twice"),
         pytest.param(b"chat_id=1&chat%5Fid=2", id="twice-escaped"),
         pytest.param(b"chat_id=1&chat%255Fid=2", id="escaped-twice"),
+        pytest.param(b"chat%255Fid[x]y=2", id="escaped-twice-and-brackets"),
         pytest.param(b"chat_id=1&Chat_Id=2", id="case"),
         pytest.param("chat_\u0131d=2".encode(), id="turkish"),
         pytest.param(b"chat_id[]=2", id="brackets"),

@@ -203,7 +203,8 @@ def test_little_is_kept_of_a_long_file() -> None:
 PIECES = st.sampled_from(
     [b"--B", b"--B\r\n", b"--B--", b"--B--\r\n", b"\r\n--B\r\n", b"\r\n--B--", b"\r\n", b"\r",
      b"\n", b"-", b"B", b"x", b"\r\n\r\n", b"--", b'{"id":5}', b" ", ID, ID[:-2],
-     FILE, part("text"), part("reply", b'{"id":2}'), part("text", b"a\r\n--Bx"), part("Chat_id"), END,
+     FILE, part("text"), part("reply", b'{"id":2}'), part("text", b"a\r\n--Bx"), END,
+     part("Chat_id"),
      b'Content-Disposition: form-data; name="chat_id"\r\n\r\n', b"Content-Type: text/plain\r\n",
      b'Content-Disposition: form-data; name="y"; filename="f"\r\n\r\n']
 )  # fmt: skip
