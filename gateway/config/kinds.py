@@ -10,6 +10,7 @@ from pydantic import (
     BeforeValidator,
     Discriminator,
     Field,
+    GetCoreSchemaHandler,
     PlainValidator,
     ValidationError,
     ValidationInfo,
@@ -18,6 +19,7 @@ from pydantic import (
     WrapValidator,
 )
 from pydantic_core import PydanticCustomError
+from pydantic_core.core_schema import CoreSchema
 
 from gateway.config import values
 from gateway.config.values import Upstream
@@ -126,6 +128,18 @@ def _is_sparing(info: ValidationInfo) -> bool:
     return bool((info.context or {}).get("sparing"))
 
 
+class _Written:
+    """Takes None out of what pydantic accepts, for keys that are None where they are left out."""
+
+    def __get_pydantic_core_schema__(
+        self, source: object, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        nullable = handler(source)
+        assert nullable["type"] == "nullable"
+        inner: CoreSchema = nullable["schema"]
+        return inner
+
+
 def _schema(**parts: object) -> WithJsonSchema:
     return WithJsonSchema(dict(parts))
 
@@ -135,6 +149,9 @@ Spared = Annotated[Parsed, WrapValidator(_spare)]
 
 So a file that is wrong somewhere is looked at for mistakes of other kinds everywhere else.
 """
+
+Written = Annotated[Parsed | None, _Written()]
+"""What a key holds that may be left out: None stands for that, and cannot be written."""
 
 _NAME = r"^[a-z0-9][a-z0-9_.-]{0,63}$"
 Name = Annotated[str, AfterValidator(_name), _schema(type="string", pattern=_NAME)]

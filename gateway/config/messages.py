@@ -83,13 +83,24 @@ def _sentence(document: Document, trail: Trail, detail: ErrorDetails) -> str:
         if bound in context:
             return f"{words} {context[bound]:.15g} is expected"
     sentence = _SENTENCES.get(kind, detail["msg"])
-    is_empty = document.value_at(trail) is None
-    return f"{sentence}, and nothing is given" if is_empty else sentence
+    if document.value_at(trail) is not None:
+        return sentence
+    way_out = "; or leave the key out" if _is_optional(trail) else ""
+    return f"this is empty: {sentence}{way_out}"
 
 
-def model_at(trail: Trail) -> type[BaseModel]:
-    """Return the model whose keys stand directly under `trail`."""
+def _is_optional(trail: Trail) -> bool:
+    """Whether a key stands at `trail` that its model can do without; an entry is no key."""
+    model = model_at(trail[:-1])
+    field = model.model_fields.get(str(trail[-1])) if model else None
+    return field is not None and not field.is_required()
+
+
+def model_at(trail: Trail) -> type[BaseModel] | None:
+    """Return the model whose keys stand directly under `trail`, None where it has no keys."""
     match trail:
+        case ():
+            return schema.FileKeys
         case ("listen", *_) | ("admin",) | ("routes", _, "listen"):
             return schema.ListenerKeys
         case (*_, "limits", int()):
@@ -101,4 +112,4 @@ def model_at(trail: Trail) -> type[BaseModel]:
         case (str(section), _) if section in _ENTRIES:
             return _ENTRIES[section]
         case _:
-            return schema.FileKeys
+            return None

@@ -31,6 +31,7 @@ from gateway.config.kinds import (
     TrustedNetwork,
     UpstreamUrl,
     ValuePattern,
+    Written,
     by_shape,
 )
 from gateway.core.model import Connections, Deadlines, Settings, Sizes
@@ -44,12 +45,20 @@ Some = Annotated[list[Entry], Field(min_length=1)]
 Mode = Literal["enforce", "observe"]
 
 
+def _without_null(schema: dict[str, Any]) -> None:
+    """Take out defaults that an editor would offer, and that are refused where they are written."""
+    for key in schema.get("properties", {}).values():
+        if key.get("default", ...) is None:
+            del key["default"]
+
+
 class Strict(BaseModel):
     """What every model here shares: no unknown key, no conversion, no value in a message."""
 
     model_config = ConfigDict(
         extra="forbid", strict=True, frozen=True, hide_input_in_errors=True,
         use_attribute_docstrings=True, arbitrary_types_allowed=True,
+        json_schema_extra=_without_null,
     )  # fmt: skip
 
 
@@ -58,9 +67,9 @@ class ListenerKeys(Strict):
 
     address: Address
     """Host and port, IPv6 as "[::]:8080"."""
-    certificate: FilePath | None = None
+    certificate: Written[FilePath] = None
     """PEM file of the certificate chain; with `key` the listener speaks TLS."""
-    key: FilePath | None = None
+    key: Written[FilePath] = None
     """PEM file of the certificate's private key."""
     reuse_port: bool = False
     """Let several processes accept on the same port."""
@@ -69,13 +78,13 @@ class ListenerKeys(Strict):
 class LimitKeys(Strict):
     """A ceiling: `requests` per time, or so many at once (`concurrency`)."""
 
-    requests: Annotated[int, Field(ge=1, le=1_000_000_000)] | None = None
+    requests: Written[Annotated[int, Field(ge=1, le=1_000_000_000)]] = None
     """How many requests in any span of `per`; all of them may come at once."""
-    per: Literal["second", "minute", "hour", "day"] | None = None
+    per: Written[Literal["second", "minute", "hour", "day"]] = None
     """The span of time."""
-    burst: Annotated[int, Field(ge=1, le=1_000_000_000)] | None = None
+    burst: Written[Annotated[int, Field(ge=1, le=1_000_000_000)]] = None
     """Spread the requests evenly, and let so many come at once after a pause."""
-    concurrency: Count | None = None
+    concurrency: Written[Count] = None
     """How many exchanges are open at the same time."""
 
 
@@ -202,29 +211,29 @@ class ConnectionKeys(Strict):
 class RouteKeys(Strict):
     """A place that a bot can point its base URL at."""
 
-    provider: str | None = None
+    provider: Written[str] = None
     """Which API it is; the route's own name where that is a known provider."""
     secret: SecretText | None
     """`env:NAME` or `file:PATH`; null for an upstream that needs no key."""
-    prefix: Prefix | None = None
+    prefix: Written[Prefix] = None
     """Path of the route; `/<name>` by default, or `/` where it has `host` or `listen`."""
     host: Host = b""
     """Name in the Host header that this route alone answers to."""
-    listen: Spared[OneListener] | None = None
+    listen: Written[Spared[OneListener]] = None
     """Where bots connect to this route alone."""
-    upstream: UpstreamUrl | None = None
+    upstream: Written[UpstreamUrl] = None
     """Base URL of the API; the provider's own by default."""
     private: bool = False
     """Allow an upstream with a private or loopback address."""
     insecure: bool = False
     """Allow plain http:// to an upstream that is not on this machine."""
-    ca: FilePath | None = None
+    ca: Written[FilePath] = None
     """PEM file of certificates to trust for this upstream instead of the system's."""
     compression: bool = True
     """Whether the provider may compress its answers."""
-    token: Some[PlaceSpec] | None = None
+    token: Written[Some[PlaceSpec]] = None
     """Where bots put their token; the provider's places by default."""
-    inject: Some[PlaceSpec] | None = None
+    inject: Written[Some[PlaceSpec]] = None
     """Where the secret goes; by default the place that the token was found in."""
     opaque: list[OpaquePattern] = []
     """Paths whose `*` may hold `%2F`, `%25` and the like, besides the provider's."""
@@ -268,13 +277,13 @@ class FileKeys(Strict):
     """How much the gateway says about itself."""
     reload: Seconds = _SETTINGS.reload
     """Seconds between looks at this file, which is loaded anew when it changed."""
-    env_file: FilePath | None = None
+    env_file: Written[FilePath] = None
     """File of NAME=value lines for `env:` secrets; `.env` beside this file where it exists."""
-    secrets_dir: FilePath | None = None
+    secrets_dir: Written[FilePath] = None
     """Directory that relative `file:` secrets are read from."""
     addresses: Some[Network] = []
     """Where bots may call from at all; anywhere by default."""
-    proxies: ProxyKeys | None = None
+    proxies: Written[ProxyKeys] = None
     """The load balancers in front of the gateway."""
     limits: Limits = []
     """For everything together."""

@@ -90,4 +90,15 @@ PLUGIN = Provider(
     refuse=openai_refusal,
     subjects=(_MODEL,),
     presets=MappingProxyType({"inference": _INFERENCE, "read": _READ, "batch": _BATCH}),
+    # They answer with a real key, or with a call that goes past the gateway.
+    uncarried=(
+        "POST /v1/realtime/client_secrets",
+        "POST /v1/realtime/translations/client_secrets",
+        "POST /v1/realtime/sessions",
+        "POST /v1/realtime/transcription_sessions",
+        "POST /v1/realtime/calls",
+        "POST /v1/chatkit/sessions",
+        "POST /v1/organization/admin_api_keys",
+        "POST /v1/organization/projects/*/service_accounts",
+    ),
 )

@@ -140,5 +140,6 @@ PLUGIN = Provider(
     refuse=_refuse,
     subjects=(_CHAT,),
     presets=MappingProxyType({"read": _READ, "send": _SEND}),
+    uncarried=("getManagedBotToken", "replaceManagedBotToken"),  # they answer with a real token
     method=r"^/(?:bot[^/]+/([A-Za-z]+)$|file/bot[^/]+/(?P<getFile>.))",
 )

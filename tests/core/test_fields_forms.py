@@ -116,8 +116,12 @@ Pairs = list[tuple[str, str]]
 
 
 def _php(text: str) -> Pairs:
-    pairs = [(name.lstrip(" "), value) for name, value in parse_qsl(text, keep_blank_values=True)]
-    return [(re.sub(r"[ .\[]", "_", name.partition("]")[0]), value) for name, value in pairs]
+    """PHP's: what is in brackets indexes an array, an open one and dots and spaces are `_`."""
+    pairs = []
+    for name, value in parse_qsl(text, keep_blank_values=True):
+        outer, _, inner = name.lstrip(" ").partition("[")
+        pairs.append((outer if "]" in inner else name.lstrip(" "), value))
+    return [(re.sub(r"[ .\[]", "_", name), value) for name, value in pairs]
 
 
 READERS: list[Callable[[str], Pairs]] = [

@@ -145,7 +145,10 @@ async def test_running_out_of_file_descriptors(tmp_path: Path, figure: Figure) -
         apart(tmp_path, origin.port, files=64) as gateway,
         aiohttp.ClientSession() as scraper,  # as Prometheus does, on one connection
     ):
-        assert await gateway.readiness(scraper) == (200, {"ready": True, "not_ready": {}})
+        assert await gateway.readiness(scraper) == (
+            200,
+            {"ready": True, "not_ready": {}, "notes": {}},
+        )
         quiet = gateway.said.read_bytes().count(b"\n")
         began = perf_counter()
         async with contextlib.AsyncExitStack() as stack:

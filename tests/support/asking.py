@@ -35,7 +35,7 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """A request. `@@` in the target is where the token goes, else it is a Bearer's (or a Bot's)."""
+    """A request. `@@` in target or lines is where the token goes; nowhere: Bearer, or Bot."""
 
     bot: str
     method: str
@@ -45,12 +45,13 @@ class Ask:
     source: str = "127.0.0.1"
     """Address on loopback that the connection comes from."""
 
-    def headers(self, token: str) -> list[str]:
-        """Return the header lines, but for Host and Content-Length."""
-        if "@@" in self.target:
-            return list(self.lines)
-        scheme = "Bot" if self.target.startswith("/discord/") else "Bearer"
-        return [*self.lines, f"Authorization: {scheme} {token}"]
+    def shown(self, token: str) -> tuple[str, list[str]]:
+        """Return the target and the header lines, but for Host and Content-Length."""
+        lines = list(self.lines)
+        if "@@" not in " ".join([self.target, *lines]):
+            scheme = "Bot" if self.target.startswith("/discord/") else "Bearer"
+            lines.append(f"Authorization: {scheme} @@")
+        return self.target.replace("@@", token), [line.replace("@@", token) for line in lines]
 
     def of(self, running: Running, token: str = "", port: int = 0) -> Reply:
         """Send it, as the bot if no other token is given; to the bots' port if no other is."""
@@ -58,13 +59,11 @@ class Ask:
         connection = http.client.HTTPConnection(
             "127.0.0.1", port or running.port, timeout=DEADLINE, source_address=(self.source, 0)
         )
-        headers = self.headers(token)
-        named = any(line.lower().startswith("host:") for line in headers)
+        target, lines = self.shown(token)
+        named = any(line.lower().startswith("host:") for line in lines)
         try:
-            connection.putrequest(
-                self.method, self.target.replace("@@", token), named, skip_accept_encoding=True
-            )
-            for line in headers:
+            connection.putrequest(self.method, target, named, skip_accept_encoding=True)
+            for line in lines:
                 name, _, value = line.partition(":")
                 connection.putheader(name, value.strip())
             if self.body:
