@@ -5,7 +5,7 @@ from __future__ import annotations
 from gateway.bodies import Bodies
 from gateway.core.clients import Client, denied
 from gateway.core.errors import Deny, Refused
-from gateway.core.fields import Said, merged
+from gateway.core.fields import FormScan, Reading, Said, merged
 from gateway.core.places import Outgoing
 from gateway.core.request import Learnt
 from gateway.core.scope import Outlook
@@ -42,20 +42,29 @@ class Admission:
                 raise Refused(outlook.deny)
             object_to(x, outlook.deny)
         self._store.used(x.token.id, x.address, x.wall)
-        if outlook.reader is not None:
-            return self._needs_body(x, learnt)
-        self.note_subject(x)
-        return False
-
-    def _needs_body(self, x: Exchange, learnt: Learnt) -> bool:
-        """Say what the head says, and decide by that where there is no body to ask."""
-        if isinstance(learnt.said, Deny):
-            object_to(x, learnt.said)
+        if outlook.reader is None:
+            self.note_subject(x)
             return False
-        outlook = learnt.outlook
-        if x.head.has_body and outlook.reader.wants_body(outlook.path):
+        return self._ask(x, learnt)
+
+    def _ask(self, x: Exchange, learnt: Learnt) -> bool:
+        """Decide by what the request is about, as far as that is at hand; else return True."""
+        said, reading = learnt.said, learnt.reading
+        if isinstance(said, Deny):
+            object_to(x, said)
+        elif reading is None or not x.head.has_body:
+            self._decide(x, said)
+        elif isinstance(reading, Deny):
+            object_to(x, reading)
+        elif reading.streams or x.route.reads_body or not _is_at_hand(x):
             return True
-        self._decide(x, learnt.said)
+        else:
+            try:
+                more = reading.read(b"".join(x.parts))
+            except Refused as refused:
+                object_to(x, refused.deny)
+            else:
+                self._decide(x, _with(said, more))
         return False
 
     async def judge(self, x: Exchange, outgoing: Outgoing) -> None:
@@ -63,22 +72,31 @@ class Admission:
 
         A body that was read whole is the one that is sent: `outgoing.body`.
         """
+        learnt = x.head.learnt
         try:
-            outlook = x.head.learnt.outlook
-            peek = outlook.reader.peek(outlook.path, x.head.content_type, x.head.encoding)
-            if outgoing.body is None and peek.whole:
-                outgoing.body = await self._bodies.whole(x)
-            if outgoing.body is not None:
-                peek.feed(outgoing.body, ended=True)
+            if learnt.reading.streams:
+                more = await self._scanned(x, learnt.reading.scan(), outgoing)
             else:
-                await self._bodies.beginning(x, peek)
-            self._decide(x, merged(x.head.learnt.said, peek.said()))
+                if outgoing.body is None:
+                    outgoing.body = await self._bodies.whole(x)
+                more = learnt.reading.read(outgoing.body)
         except Refused as refused:
             x.watch = None
             object_to(x, refused.deny)
+        else:
+            self._decide(x, _with(learnt.said, more))
+
+    async def _scanned(self, x: Exchange, scan: FormScan, outgoing: Outgoing) -> Said:
+        if outgoing.body is None:
+            await self._bodies.beginning(x, scan)
+        else:
+            scan.feed(outgoing.body, ended=True)
+        return scan.said()
 
     def _decide(self, x: Exchange, said: Said) -> None:
-        x.subject = next((values[0] for values in said.values() if values), "")
+        for values in said.values():
+            x.subject = values[0]
+            break
         rule, deny = x.head.learnt.outlook.decide(said)
         x.rule = rule.place
         if deny is not None:
@@ -109,19 +127,39 @@ def _stand(x: Exchange, learnt: Learnt) -> Standing:
         learnt.stranger = denied(client, x.policy.addresses, standing.addresses)
     else:
         learnt.stranger = client
-    learnt.said = None
     if standing.scope is None:
         reason = f"Bot {x.bot} has no rule that allows route {x.route.name}"
         learnt.outlook = Outlook(None, Deny(403, "route_not_allowed", reason), None)
     else:
-        learnt.outlook = outlook = standing.scope.look(x.head.method, x.path)
-        if outlook.reader is not None:
-            try:
-                learnt.said = outlook.reader.head(outlook.path, x.query)
-            except Refused as refused:
-                learnt.said = refused.deny
+        learnt.outlook = standing.scope.look(x.head.method, x.path)
+        learnt.said, learnt.reading = _readings(x, learnt.outlook)
     learnt.standing = standing
     return standing
+
+
+def _readings(x: Exchange, outlook: Outlook) -> tuple[Said | Deny, Reading | Deny | None]:
+    """Return what the head says of subjects, and how the body is read, if it can say more."""
+    reader, path = outlook.reader, outlook.path
+    if reader is None:
+        return {}, None
+    try:
+        said = reader.head(path, x.query)
+    except Refused as refused:
+        return refused.deny, None
+    if not reader.wants_body(path):
+        return said, None
+    try:
+        return said, reader.reading(path, x.head.content_type, x.head.encoding)
+    except Refused as refused:
+        return said, refused.deny
+
+
+def _is_at_hand(x: Exchange) -> bool:
+    return x.complete and x.received <= min(_REPLAY, x.policy.snapshot.sizes.peek)
+
+
+def _with(head: Said, body: Said) -> Said:
+    return merged(head, body) if head else body
 
 
 # What leads the bot past the gateway is no rule to be tried out.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from asyncio import AbstractEventLoop
 
 from gateway.core.errors import Deny, Refused
-from gateway.core.fields import Peek
+from gateway.core.fields import FormScan
 from gateway.exchange import Exchange
 
 
@@ -25,11 +25,11 @@ class Bodies:
         x.parts = [body]
         return body
 
-    async def beginning(self, x: Exchange, peek: Peek) -> None:
-        """Wait until `peek` has seen all that it needs. What follows is watched as it passes."""
+    async def beginning(self, x: Exchange, scan: FormScan) -> None:
+        """Wait until `scan` has seen all that it needs. What follows is watched as it passes."""
         self._account(x, x.received, x.received)
-        x.watch = peek
-        if not peek.feed(b"".join(x.parts), x.complete):
+        x.watch = scan
+        if not scan.feed(b"".join(x.parts), x.complete):
             await self._more(x)
 
     async def _more(self, x: Exchange) -> None:

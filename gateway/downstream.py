@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 _EMPTY_LINES = re.compile(rb"\A(?:\r\n)+")
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-_LINGER = 1024 * 1024
+# Read on after a refusal: some SDKs look at no answer before all is sent, and Telegram takes 50 MB.
+_LINGER = 64 * 1024 * 1024
 _GRACE = 0.25
 _SMALL = 16_384
 _SLOWEST = 1000  # bytes a second of a request's body, over the time that silence may last

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from types import CoroutineType
 
     from gateway.core.answer import AnswerHead
-    from gateway.core.fields import Peek
+    from gateway.core.fields import FormScan
     from gateway.core.places import Place
     from gateway.core.request import RequestHead
     from gateway.core.secret import Secret
@@ -70,7 +70,7 @@ class Exchange:
     complete = False
     replayable = True
     reading: Future[None] | None = None
-    watch: Peek | None = None
+    watch: FormScan | None = None
     read = 0
 
     # The provider's side, and the answer.

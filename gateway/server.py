@@ -259,7 +259,7 @@ def run(config: Path, environ: Mapping[str, str], ready: Callable[[Gateway], Non
 
     def again(raw: bytes) -> Snapshot:
         try:
-            return load(config, environ, raw)
+            return load(config, environ, raw or None)  # where there is nothing, it says why
         except ConfigError as error:
             raise GatewayError(500, "configuration", str(error)) from None
 

@@ -31,8 +31,9 @@ class Standing:
 def _claims(snapshot: Snapshot, bot: Bot, route: Route) -> Iterator[Claim]:
     """Give what one exchange asks of every limit that it comes under."""
     own = f"bot:{bot.name}"
-    ceiling = snapshot.connections.per_bot
-    yield Claim(own, Limit("concurrency", ceiling, "connections.per_bot"))
+    most = Limit("concurrency", snapshot.connections.per_bot, "connections.per_bot")
+    if not any(one.unit == most.unit and one.ceiling <= most.ceiling for one in bot.limits):
+        yield Claim(own, most)
     yield from (Claim(own, limit) for limit in bot.limits)
     for label in bot.labels:
         yield from (Claim(f"label:{label}", limit) for limit in snapshot.labels.get(label, ()))

@@ -195,6 +195,14 @@ def test_no_other_refusal_is_documented() -> None:
     assert found <= {code for code, _ in codes()}
 
 
+def test_dashboards_ask_only_for_refusals_that_exist() -> None:
+    known = {code for code, _ in codes()}
+    for file in ROOT.glob("grafana/dashboards/*.json"):
+        for asked in re.findall(r'code=~\\"([^"\\]+)\\"', file.read_text()):
+            for pattern in asked.split("|"):
+                assert any(re.fullmatch(pattern, code) for code in known), pattern
+
+
 def test_every_way_to_end_early_is_documented() -> None:
     source = text("gateway/proxy.py") + text("gateway/server.py")
     found = set(re.findall(r'(?:\bcut|_cut)\([^"\n]+, "(\w+)"\)|_GONE, "(\w+)"', source))

@@ -229,7 +229,7 @@ def _told(report: Mapping[str, Any]) -> Iterator[str]:
             yield f"secret in: {', '.join(report['secret_places'])}"
         yield f"upstream: {report['upstream']}"
     if report["observed"]:
-        yield f"would be refused, but is let pass: mode observe: {_why(report['observed'])}"
+        yield f"let pass by mode observe, would be refused: {_why(report['observed'])}"
     if report["refusal"]:
         yield f"refused: {_why(report['refusal'])}"
 

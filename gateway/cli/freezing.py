@@ -93,7 +93,7 @@ def _listed(freezes: Iterable[Freeze]) -> str:
 
 def _freezes(bots: Sequence[str], routes: Sequence[str], everything: bool) -> list[Freeze]:
     if everything == bool(bots or routes):
-        raise click.UsageError("give bots and routes, or --all")
+        raise click.UsageError("name bots or routes (--route ROUTE), or everything by --all alone")
     if everything:
         return [Freeze("all")]
     named = [*(Freeze("bot", one) for one in bots), *(Freeze("route", one) for one in routes)]

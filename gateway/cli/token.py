@@ -117,6 +117,7 @@ def rotate(which: tuple[str, ...], overlap: float, handover: Handover, state: St
         ended = [token for old in replaced for token in old]
         _end(state, ended, until)
     _tell_end(ended, until)
+    _tell_shapes(replaced)
     _tell_pinned(which, state)
 
 
@@ -148,6 +149,17 @@ def _tell_end(old: Sequence[Token], until: float) -> None:
     late = sum(1 for token in old if token.expires is None or token.expires > until)
     if late:
         click.echo(f"older tokens, now valid until {moment(until)}: {late}", err=True)
+    if len(old) > late:
+        click.echo(f"older tokens that end sooner by themselves: {len(old) - late}", err=True)
+
+
+def _tell_shapes(replaced: Sequence[Sequence[Token]]) -> None:
+    """Say which shapes a bot had tokens of and gets none: an SDK may want just that one."""
+    for old in replaced:
+        newest = old[-1]
+        for shape in sorted({token.shape for token in old} - {newest.shape}):
+            command = f"gateway token issue {newest.bot} --shape {shape}"
+            click.echo(f"no new token of shape {shape} was made; for one: {command}", err=True)
 
 
 def _tell_pinned(bots: Collection[str], state: State) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from gateway.config import kinds, schema
@@ -34,9 +35,8 @@ _ENTRIES: Mapping[str, type[BaseModel]] = {
     "groups": schema.GroupKeys,
     "bots": schema.BotKeys,
 }
-_REQUIRED = {
-    "secret": "`secret` is required: `env:NAME`, `file:PATH`, or null for an upstream without a key"
-}
+SECRET = "`env:NAME`, `file:PATH`, or null for an upstream without a key"
+_REQUIRED = {"secret": f"`secret` is required: {SECRET}"}
 
 
 def problems(document: Document, error: ValidationError) -> list[Problem]:
@@ -58,10 +58,10 @@ def unknown(what: str, given: str, known: Iterable[str]) -> str:
 def _problem(document: Document, detail: ErrorDetails) -> Problem:
     trail: Trail = tuple(part for part in detail["loc"] if part not in kinds.TAGS)
     if trail and trail[-1] == "[key]":
-        return document.problem(trail[:-1], _sentence(document, trail, detail), at_key=True)
+        return document.problem(trail[:-1], _expectation(detail), at_key=True)
     if detail["type"] == "extra_forbidden":
         key = str(trail[-1])
-        message = unknown("key", key, model_at(trail[:-1]).model_fields)
+        message = unknown("key", key, _keys_under(trail[:-1]))
         return document.problem(trail, message, at_key=True)
     if detail["type"] == "missing":
         key = str(trail[-1])
@@ -71,45 +71,52 @@ def _problem(document: Document, detail: ErrorDetails) -> Problem:
 
 
 def _sentence(document: Document, trail: Trail, detail: ErrorDetails) -> str:
+    value, sentence = document.value_at(trail), _expectation(detail)
+    if value is None:
+        return f"this is empty: {sentence}{_way_out(trail)}"
+    if detail["type"] == "string_type" and isinstance(value, int | float):
+        return "text is expected, and YAML reads this otherwise: put it in quotes"
+    return sentence
+
+
+def _way_out(trail: Trail) -> str:
+    field = _keys_under(trail[:-1]).get(str(trail[-1])) if trail else None
+    if field is None or field.is_required():
+        return ""
+    match trail:
+        case (_, _, "allow", _, _):
+            return "; or leave the key out, which allows all"
+        case _:
+            return "; or leave the key out"
+
+
+def _expectation(detail: ErrorDetails) -> str:
     kind = detail["type"]
     context = detail.get("ctx", {})
     if kind == "value_error":
         return str(context["error"])
-    if kind == "string_type" and isinstance(document.value_at(trail), int | float):
-        return "text is expected, and YAML reads this otherwise: put it in quotes"
     if kind == "literal_error":
         return f"{context['expected']} is expected"
     for bound, words in (("gt", "more than"), ("ge", "at least"), ("le", "at most")):
         if bound in context:
             return f"{words} {context[bound]:.15g} is expected"
-    sentence = _SENTENCES.get(kind, detail["msg"])
-    if document.value_at(trail) is not None:
-        return sentence
-    way_out = "; or leave the key out" if _is_optional(trail) else ""
-    return f"this is empty: {sentence}{way_out}"
+    return _SENTENCES.get(kind, detail["msg"])
 
 
-def _is_optional(trail: Trail) -> bool:
-    """Whether a key stands at `trail` that its model can do without; an entry is no key."""
-    model = model_at(trail[:-1])
-    field = model.model_fields.get(str(trail[-1])) if model else None
-    return field is not None and not field.is_required()
-
-
-def model_at(trail: Trail) -> type[BaseModel] | None:
-    """Return the model whose keys stand directly under `trail`, None where it has no keys."""
+def _keys_under(trail: Trail) -> Mapping[str, FieldInfo]:
+    """Return the keys that a mapping at `trail` may have; none where it has entries by name."""
     match trail:
         case ():
-            return schema.FileKeys
+            return schema.FileKeys.model_fields
         case ("listen", *_) | ("admin",) | ("routes", _, "listen"):
-            return schema.ListenerKeys
+            return schema.ListenerKeys.model_fields
         case (*_, "limits", int()):
-            return schema.LimitKeys
+            return schema.LimitKeys.model_fields
         case (_, _, "allow", _):
-            return schema.RuleKeys
+            return schema.RuleKeys.model_fields
         case (str(section),) if section in _SECTIONS:
-            return _SECTIONS[section]
+            return _SECTIONS[section].model_fields
         case (str(section), _) if section in _ENTRIES:
-            return _ENTRIES[section]
+            return _ENTRIES[section].model_fields
         case _:
-            return None
+            return {}

@@ -90,7 +90,9 @@ def _prefix(name: str, keys: RouteKeys) -> bytes:
 
 
 def _check_secret(reading: Reading, keys: RouteKeys, trail: Trail) -> None:
-    if keys.secret is None and keys.inject:
+    if (*trail, "secret") in reading.document.blanks:
+        reading.problem((*trail, "secret"), f"this is empty: write {messages.SECRET}")
+    elif keys.secret is None and keys.inject:
         reading.problem((*trail, "inject"), "this route has no secret to put anywhere")
     if keys.secret and keys.secret.source == "file":
         _check_secret_file(reading, keys.secret, (*trail, "secret"))

@@ -44,6 +44,8 @@ class Document:
     value: object
     values: dict[Trail, Mark] = field(default_factory=dict)
     keys: dict[Trail, Mark] = field(default_factory=dict)
+    blanks: set[Trail] = field(default_factory=set)
+    """Where nothing is written at all; `null` is something."""
 
     def problem(self, path: Trail, message: str, *, at_key: bool = False) -> Problem:
         """Return a problem at `path`, or where it is absent, at the nearest thing around it."""
@@ -82,7 +84,7 @@ def parse(file: str, text: str) -> tuple[Document, list[Problem]]:
     except yaml.reader.ReaderError as exc:
         at = _at_position(text, exc.position)
         raise _unreadable(file, at, "a control character cannot stand in a YAML file") from None
-    return Document(file, value, reading.values, reading.keys), reading.problems
+    return Document(file, value, reading.values, reading.keys, reading.blanks), reading.problems
 
 
 def _unreadable(file: str, mark: Mark, message: str) -> ConfigError:
@@ -103,6 +105,7 @@ class _Reading:
     def __init__(self, file: str) -> None:
         self.values: dict[Trail, Mark] = {}
         self.keys: dict[Trail, Mark] = {}
+        self.blanks: set[Trail] = set()
         self.problems: list[Problem] = []
         self._file = file
         self._anchors: dict[str, Sequence[yaml.Event]] = {}
@@ -224,6 +227,8 @@ class _Reading:
         text: str = event.value
         if event.style:
             return text
+        if not text:
+            self.blanks.add(path)
         if text in _CONSTANTS:
             return _CONSTANTS[text]
         if surprise := _surprise(text):

@@ -11,6 +11,7 @@ from gateway.core.ruled import unreadable
 FORM = b"application/x-www-form-urlencoded"
 MULTIPART = b"multipart/form-data"
 JSON = b"application/json"
+_BYTES = b"application/octet-stream"
 
 _SUFFIXED = re.compile(rb"application/[a-z0-9._+-]+\+json")
 _ONLY = (
@@ -24,6 +25,8 @@ def kind_of(content_type: bytes, encoding: bytes) -> bytes:
 
     Raises scope_unreadable for what is none of them, or could be another one to some reader.
     """
+    if content_type == JSON and not encoding:  # nearly always
+        return JSON
     kind, given = _parsed(content_type)
     own = {b"boundary"} if kind == MULTIPART else set()
     # Some readers look for a kind anywhere in the value; each of them has its own slash.
@@ -37,10 +40,13 @@ def kind_of(content_type: bytes, encoding: bytes) -> bytes:
     return kind
 
 
-def is_text(content_type: bytes) -> bool:
+def is_text(content_type: bytes, holds_json: bool = False) -> bool:
     """Whether a form's part of this type is a text to every reader; b"" is the default."""
+    # Some take an octet-stream for a file even where it has no file name. To them the form lacks
+    # the field, which is no harm where JSON adds to what is named: so hikari sends payload_json.
+    if holds_json and content_type == _BYTES:
+        return True
     kind, given = _parsed(content_type)
-    # Some take an octet-stream for a file even where it has no file name.
     return kind in (b"", b"text/plain", JSON) and given.keys() <= {b"charset"} and _is_utf8(given)
 
 

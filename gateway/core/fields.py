@@ -3,37 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
-from typing import Protocol
+from collections.abc import Iterator, Sequence
 from urllib.parse import unquote_to_bytes
 
 from gateway.core import urlencoded
-from gateway.core.contenttypes import FORM, JSON, kind_of
+from gateway.core.contenttypes import JSON, MULTIPART, kind_of
 from gateway.core.formfields import FormFields
 from gateway.core.formscan import FormScan
 from gateway.core.jsonfields import JsonFields
 from gateway.core.model import Subject
 from gateway.core.ruled import Ruled, Said, Value, said_of, unreadable
 
-__all__ = ["FieldReader", "Peek", "Said", "merged"]
-
-
-class Peek(Protocol):
-    """Reads one body, up to where all is said, and from there on whether it stays so."""
-
-    whole: bool
-    """Whether nothing is known before the end; else it reads on as the body streams."""
-
-    def feed(self, data: bytes, ended: bool) -> bool:
-        """Read on; True once everything that may be said has been said.
-
-        `ended`: these are the last bytes. Raises Refused (scope_unreadable), also later.
-        """
-        ...
-
-    def said(self) -> Said:
-        """Return what the body said, once `feed` has returned True."""
-        ...
+__all__ = ["FieldReader", "FormScan", "Reading", "Said", "merged"]
 
 
 class FieldReader:
@@ -64,20 +45,18 @@ class FieldReader:
         """Whether a body could say more than the head does."""
         return bool(self._undecided(path))
 
-    def peek(self, path: bytes, content_type: bytes, encoding: bytes) -> Peek:
-        """Return what reads a body of this Content-Type and Content-Encoding (b"" for none).
+    def reading(self, path: bytes, content_type: bytes, encoding: bytes) -> Reading:
+        """Return what reads bodies of this Content-Type and Content-Encoding (b"" for none).
 
-        To be asked for only where there is a body and `wants_body` says so. Raises Refused
-        (scope_unreadable) for a body that cannot be read.
+        To be asked for only where `wants_body` says so. Raises Refused (scope_unreadable) for
+        a kind of body that cannot be read.
         """
         kind = kind_of(content_type, encoding)
         undecided = self._undecided(path)
         body = self._body
         if body is None or len(undecided) < len(self._in_body):
             body = _Body(undecided)
-        if kind == JSON:
-            return _Whole(body.json.read)
-        return _Whole(body.form.read) if kind == FORM else FormScan(body.form, content_type)
+        return Reading(body, kind, content_type)
 
     def _by_path(self, path: bytes) -> Iterator[tuple[str, str]]:
         for subject, place in self._in_path.items():
@@ -134,25 +113,25 @@ class _Body:
         self.form = FormFields(fields, "form")
 
 
-class _Whole:
-    """Reads a body that says something only as a whole. An empty one says nothing."""
+class Reading:
+    """How one kind of body is read. Immutable: good for every body of that kind."""
 
-    __slots__ = ("_body", "_read", "_said", "whole")
+    __slots__ = ("_body", "_content_type", "_read", "streams")
 
-    def __init__(self, read: Callable[[bytes], Said]) -> None:
-        self.whole = True
-        self._read = read
-        self._body = b""
-        self._said: Said = {}
+    def __init__(self, body: _Body, kind: bytes, content_type: bytes) -> None:
+        self.streams = kind == MULTIPART
+        """Whether it is read while it streams, by `scan`; else as a whole, by `read`."""
+        self._body = body
+        self._content_type = content_type
+        self._read = body.json.read if kind == JSON else body.form.read
 
-    def feed(self, data: bytes, ended: bool) -> bool:
-        self._body = self._body + data if self._body else data
-        if ended and self._body:
-            self._said = self._read(self._body)
-        return ended
+    def read(self, body: bytes) -> Said:
+        """Return what a whole body says; an empty one says nothing. Raises scope_unreadable."""
+        return self._read(body) if body else {}
 
-    def said(self) -> Said:
-        return self._said
+    def scan(self) -> FormScan:
+        """Return what reads one body as it streams."""
+        return FormScan(self._body.form, self._content_type)
 
 
 def merged(*said: Said) -> Said:

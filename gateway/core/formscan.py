@@ -24,7 +24,6 @@ class FormScan:
         "_at", "_body", "_count", "_delimiter", "_fields", "_found", "_has_file", "_names",
         "_read", "_ruled", "_start", "_told", "_value",
     )  # fmt: skip
-    whole = False
 
     def __init__(self, fields: FormFields, content_type: bytes) -> None:
         try:
@@ -129,7 +128,8 @@ class FormScan:
             raise unreadable(f"the field {name} must come before the first file of the form")
         if name in self._names:
             raise self._fields.twice(self._ruled)
-        if head.is_file or not is_text(head.content_type):
+        holds_json = all(field.rest for field in self._ruled)
+        if head.is_file or not is_text(head.content_type, holds_json):
             raise unreadable(f"the field {name} must be a plain text in UTF-8, and no file")
         self._names.add(name)
 

@@ -70,6 +70,10 @@ class Globs:
     def __contains__(self, text: str) -> bool:
         return text in self._exact or any(glob.matches(text) for glob in self._wide)
 
+    def hold(self, texts: Iterable[str]) -> bool:
+        """Whether each of `texts` fits one of them."""
+        return self._exact.issuperset(texts) or all(text in self for text in texts)
+
 
 class PathGlob:
     """A pattern for paths: `*` stays within its segment, `**` at the end is all that follows.

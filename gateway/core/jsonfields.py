@@ -41,6 +41,8 @@ _STRICT = json.JSONDecoder(
 )
 # A text without any of these holds no array and no object, whoever reads it as JSON.
 _HOLDS = re.compile(r"""[{\["\\]""")
+_SHORT = 128
+_REMEMBERED = 1024
 _MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
@@ -51,22 +53,38 @@ class JsonFields:
     nothing in the body's object could be a ruled field in disguise; the other weighs every pair.
     """
 
-    __slots__ = ("_by_top", "_folds", "_has_case", "_quoted")
+    __slots__ = ("_by_top", "_folds", "_has_case", "_known", "_names", "_quoted")
 
     def __init__(self, fields: Sequence[Ruled]) -> None:
         self._by_top: dict[str, tuple[Ruled, ...]] = {}
         for field in fields:
             self._by_top[field.first] = (*self._by_top.get(field.first, ()), field)
+        self._names = self._by_top.keys()
         self._quoted = {name: f'"{name}"'.encode() for name in self._by_top}
         self._folds = frozenset(map(folded, self._by_top))
         self._has_case = not self._folds.issuperset(self._by_top)
         if len(self._folds) < len(self._by_top):
             raise ValueError("two ruled fields differ in nothing but case")
+        self._known: dict[tuple[str, bytes], Said] = {}
+        """What short texts say: most requests say the same again and again."""
 
     def read(self, body: bytes) -> Said:
         """Return what `body` says. Raises scope_unreadable where it could be read otherwise."""
         tops = self._quickly(body)
-        return self._said(self._slowly(body) if tops is None else tops)
+        if tops is None:
+            return self._said(self._slowly(body))
+        if len(tops) != 1:
+            return self._said({name: _value(raw) for name, raw in tops})
+        known = self._known.get(tops[0])
+        return self._one(*tops[0]) if known is None else known
+
+    def _one(self, name: str, raw: bytes) -> Said:
+        said = self._said({name: _value(raw)})
+        if raw[:1] == b'"' and len(raw) <= _SHORT:
+            if len(self._known) >= _REMEMBERED:
+                self._known.clear()
+            self._known[name, raw] = said
+        return said
 
     def _said(self, tops: Mapping[str, object]) -> Said:
         return said_of(
@@ -78,7 +96,7 @@ class JsonFields:
             ]
         )
 
-    def _quickly(self, body: bytes) -> dict[str, object] | None:
+    def _quickly(self, body: bytes) -> list[tuple[str, bytes]] | None:
         """Return the ruled members of the body's object; None where another look is needed."""
         if body.rfind(b"\\u") >= 0:  # far faster than find, for `\` is rare and `u` is not
             return None
@@ -90,13 +108,14 @@ class JsonFields:
             return None
         if self._is_like(members):
             return None
-        tops = {}
-        for name, quoted in self._quoted.items():
-            if name in members:
-                # Of a key that stands twice the last is left, but the bytes of both are there.
-                if body.rfind(quoted, 0, body.rfind(quoted)) >= 0:
-                    return None
-                tops[name] = _value(bytes(members[name]))
+        tops = []
+        there = self._names & members.keys()
+        for name in there if len(there) < 2 else filter(there.__contains__, self._names):
+            quoted = self._quoted[name]
+            # Of a key that stands twice the last is left, but the bytes of both are there.
+            if body.rfind(quoted, 0, body.rfind(quoted)) >= 0:
+                return None
+            tops.append((name, bytes(members[name])))
         return tops
 
     def _slowly(self, body: bytes) -> dict[str, object]:

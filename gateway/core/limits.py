@@ -47,12 +47,20 @@ class Window:
             return 0
         return wait
 
-    def take(self, now: int) -> None:
-        """Count one more."""
+    def take(self, now: int) -> bool:
+        """Count one more; return False where there is something to wait for."""
         times = self._times
+        count = len(times)
+        if count >= self._ceiling and times[-self._ceiling] + self._span > now:
+            return False
         times.append(now)
-        if len(times) > self._most:  # those before the last `ceiling` are older than the span
+        if count >= self._most:  # those before the last `ceiling` are older than the span
             del times[: -self._ceiling]
+        return True
+
+    def untake(self) -> None:
+        """Undo the last `take`, before anything else."""
+        self._times.pop()
 
     def left(self, now: int) -> tuple[int, int]:
         """Return how many would be admitted at once, and how long until more are; 0 for never."""
@@ -105,12 +113,20 @@ class Gcra:
             return 0
         return wait
 
-    def take(self, now: int) -> None:
-        """Count one more."""
+    def take(self, now: int) -> bool:
+        """Count one more; return False where there is something to wait for."""
         cell = self._done
-        if cell.value < now:
-            cell.value = now
-        cell.value += self.pace
+        begun = cell.value
+        if begun - self.slack > now:
+            return False
+        if begun < now:
+            begun = now
+        cell.value = begun + self.pace
+        return True
+
+    def untake(self) -> None:
+        """Undo the last `take`, before anything else."""
+        self._done.value -= self.pace
 
     def left(self, now: int) -> tuple[int, int]:
         """Return how many would be admitted at once, and how long until more are; 0 for never."""
@@ -146,9 +162,12 @@ class Concurrency:
         """Return 0 where one more is admitted, else 1: nobody knows how long."""
         return 1 if self.cell.value >= self.ceiling else 0
 
-    def take(self, now: int) -> None:
-        """Count one more."""
+    def take(self, now: int) -> bool:
+        """Count one more; return False where there is something to wait for."""
+        if self.cell.value >= self.ceiling:
+            return False
         self.cell.value += 1
+        return True
 
     def give(self) -> None:
         """Give one back."""

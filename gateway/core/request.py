@@ -53,6 +53,7 @@ class Learnt:
         "inject",
         "outlook",
         "policy",
+        "reading",
         "said",
         "standing",
         "stranger",
@@ -75,6 +76,8 @@ class Learnt:
         self.outlook: Any = None
         self.said: Any = None
         """What the head says of its subjects, or the Deny of one that cannot be read."""
+        self.reading: Any = None
+        """How the body is read where it could say more, or the Deny of one that cannot be."""
 
 
 class RequestHead:

@@ -34,8 +34,10 @@ def said_of(found: Iterable[tuple[str, str]]) -> Said:
     """Gather (subject, value) pairs: each value once, in the order they came."""
     said: dict[str, tuple[str, ...]] = {}
     for subject, value in found:
-        values = said.get(subject, ())
-        if value not in values:
+        values = said.get(subject)
+        if values is None:
+            said[subject] = (value,)
+        elif value not in values:
             said[subject] = (*values, value)
     return said
 

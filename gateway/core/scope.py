@@ -37,8 +37,8 @@ class Clause:
 
     def allows(self, said: Said) -> bool:
         """Whether all that is said of the subject is allowed."""
-        values = said.get(self.subject, ())
-        return all(value in self.globs for value in values) if values else not self.needed
+        values = said.get(self.subject)
+        return self.globs.hold(values) if values else not self.needed
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +47,13 @@ class Candidate:
 
     rule: Rule
     clauses: tuple[Clause, ...]
+
+    def allows(self, said: Said) -> bool:
+        """Whether the rule lets pass what is said."""
+        for clause in self.clauses:  # noqa: SIM110 -- every request runs it, and a generator costs
+            if not clause.allows(said):
+                return False
+        return True
 
     def passed(self, said: Said) -> int:
         """Return how many clauses allow what is said."""
@@ -71,7 +78,7 @@ class Outlook:
     def decide(self, said: Said) -> tuple[Rule, Deny | None]:
         """Return the first rule that lets pass what is said; or the nearest, and why not."""
         for candidate in self.candidates:
-            if candidate.passed(said) == len(candidate.clauses):
+            if candidate.allows(said):
                 return candidate.rule, None
         nearest = max(self.candidates, key=lambda candidate: candidate.passed(said))
         name = next(clause.subject for clause in nearest.clauses if not clause.allows(said))

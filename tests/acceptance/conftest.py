@@ -9,6 +9,7 @@ import pytest
 from telebot import apihelper
 
 from tests.support.running import Running
+from tests.support.sdk import Bots
 
 BOTS = {
     "openai-bot": ["openai"],
@@ -33,6 +34,14 @@ def house(shared: Running) -> Running:
     """The shared gateway, whose record begins with this test."""
     shared.since = time.time()
     return shared
+
+
+@pytest.fixture(scope="session")
+def bots() -> Iterator[Bots]:
+    """Processes of their own that run bots of every SDK."""
+    bots = Bots()
+    yield bots
+    bots.stop()
 
 
 @pytest.fixture

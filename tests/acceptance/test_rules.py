@@ -1,24 +1,26 @@
-"""Rules at work: what each lets pass and refuses, wherever a request says what it is about."""
+"""Rules at work: groups and labels, observing, host names and ports, guessers, long bodies.
+
+Scope is in test_rules_scope.py, limits in test_rules_limits.py, what reads a body's fields in
+test_rules_fields.py, reload in test_rules_reload.py, the switch in test_rules_switch.py.
+"""
 
 from __future__ import annotations
 
-import json
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
 
-from gateway.cli import cli
+from gateway.core.guesses import FREE
 from gateway.demo.process import DemoProcess
-from tests.support.asking import FORM, JSON, MULTIPART, Ask, Reply, form_of, part_of
+from tests.support.asking import FORM, JSON, Ask, Reply, part_of
 from tests.support.raw import connected, parse, read_all, request
 from tests.support.running import ROUTES, Running, eventually, free_port
 
 OWN_PORT = free_port()
-HERE = "127.0.0.1"
+PAUSE = 1.5
 RULES = f"""\
   watched: {{provider: openai, secret: "env:OPENAI_KEY", upstream: "{{demo}}", private: true,
             mode: observe}}
@@ -27,7 +29,7 @@ RULES = f"""\
   ported: {{provider: generic, secret: "env:ECHO_KEY", upstream: "{{demo}}/echo", private: true,
            listen: "127.0.0.1:{OWN_PORT}"}}
 addresses: [127.0.0.0/24]
-deadlines: {{wrong_token: 1.5}}
+deadlines: {{wrong_token: {PAUSE}}}
 labels:
   team-a: {{limits: [{{requests: 3, per: hour}}]}}
 groups:
@@ -37,31 +39,26 @@ groups:
     addresses: [127.0.0.20, 127.0.0.21]
     limits: [{{requests: 2, per: hour}}]
 bots:
-  writer: {{allow: [{{route: openai, presets: [inference], models: [gpt-5-mini, "text-*"]}}]}}
-  reader: {{allow: [{{route: openai, presets: [read]}}, {{route: openai, models: ["gpt-5*"]}}]}}
-  sender: {{allow: [{{route: telegram, presets: [send], chats: [12345, "@news"]}}]}}
-  poller: {{allow: [{{route: telegram, methods: [getUpdates, "send*"], chats: [12345]}}]}}
-  poster: {{allow: [{{route: slack, presets: [send], channels: [C0123, "#ops"]}}]}}
-  keeper: {{allow: [{{route: discord, presets: [send], channels: [111]}}, ported, named]}}
-  asker: {{allow: [{{route: gemini, presets: [inference], models: ["gemini-2.5-*"]}}]}}
-  caller: {{allow: [{{route: echo, methods: [GET], paths: ["/v1/*", "/files/**"]}}]}}
-  near: {{addresses: [127.0.0.7], allow: [echo]}}
-  ada: {{groups: [workers], allow: [{{route: telegram, methods: [sendDice], chats: [888]}}]}}
+  ada: {{groups: [workers], allow: [{{route: telegram, methods: [sendMessage], chats: [888]}}]}}
   bob: {{groups: [workers], addresses: [127.0.0.30]}}
   cleo: {{labels: [team-a], allow: [echo]}}
   dora: {{labels: [team-a], allow: [echo]}}
-  eve: {{mode: observe, addresses: [10.0.0.0/8], limits: [{{requests: 1, per: hour}}],
-        allow: [{{route: openai, presets: [read]}}, {{route: discord, presets: [read]}}]}}
+  near: {{addresses: [127.0.0.7], allow: [echo]}}
+  host: {{allow: [named, ported, openai]}}
+  loud: {{allow: [echo]}}
+  long: {{allow: [{{route: telegram, methods: [sendDocument], chats: [12345]}}]}}
+  eve: {{mode: observe, allow: [{{route: openai, presets: [read]}}]}}
+  far: {{mode: observe, addresses: [10.0.0.0/8], allow: [echo]}}
+  busy: {{mode: observe, limits: [{{requests: 1, per: hour}}],
+         allow: [echo, {{route: discord, presets: [read]}}]}}
+  cold: {{mode: observe, allow: [echo]}}
   finn: {{allow: [{{route: watched, presets: [inference], models: [gpt-5-mini]}}]}}
 """
-CHAT = "/openai/v1/chat/completions"
-HEARD = "/openai/v1/audio/transcriptions"
-SEND, DOCUMENT = "/telegram/bot@@/sendMessage", "/telegram/bot@@/sendDocument"
-POST = "/slack/api/chat.postMessage"
-MESSAGES = "/discord/api/v10/channels/{}/messages"
-SAID = b'"messages": [{"role": "user", "content": "x"}]'
-GEMINI = "/gemini/v1beta/models/{}:generateContent"
-CONTENTS = b'{"contents": [{"parts": [{"text": "x"}]}]}'
+SEND = "/telegram/bot@@/sendMessage"
+CHAT = "/{}/v1/chat/completions"
+BODY = b'{"model": "%b", "messages": [{"role": "user", "content": "x"}]}'
+LENGTH = 20 * 1024 * 1024
+ROOM = 8 * 1024 * 1024
 
 
 @pytest.fixture(scope="module")
@@ -75,114 +72,227 @@ def running(ruled: Running) -> Running:
     return ruled
 
 
-def line_of(running: Running, text: str) -> int:
-    """Return the number of the only line of the configuration that holds `text`."""
-    lines = running.config.read_text().splitlines()
-    (found,) = [number for number, line in enumerate(lines, 1) if text in line]
-    return found
+# Groups and labels
 
 
-def refused(running: Running, ask: Ask) -> str:
-    """Send it; return the code of its refusal, "" where it was answered."""
-    reply = ask.of(running)
+def send(running: Running, bot: str, chat: int, source: str) -> Reply:
+    return Ask(bot, "POST", SEND, b"chat_id=%d&text=x" % chat, (FORM,), source).of(running)
+
+
+def test_a_group_adds_rules_and_addresses_and_each_bot_counts_for_itself(running: Running) -> None:
+    group = "groups.workers.allow[0]"
+    for bot in ("ada", "bob"):
+        for _ in range(2):
+            reply = send(running, bot, 777, "127.0.0.20")
+            assert reply.status == 200
+            assert group in running.record(exchange=reply.exchange)["rule"]
+        reply = send(running, bot, 777, "127.0.0.20")
+        assert (reply.status, reply.code) == (429, "rate_limit"), "two in an hour, each for itself"
+    assert send(running, "ada", 888, "127.0.0.21").code == "rate_limit", "its own rule, the limit"
+    assert send(running, "bob", 888, "127.0.0.20").code == "chat_not_allowed", "of the other alone"
+    assert send(running, "bob", 777, "127.0.0.30").code == "rate_limit", "its own address"
+    assert send(running, "ada", 777, "127.0.0.30").code == "address_not_allowed"
+    assert send(running, "bob", 777, "127.0.0.31").code == "address_not_allowed"
+
+
+def test_bots_of_a_label_share_its_limit(running: Running) -> None:
+    asks = [Ask(bot, "GET", "/echo/x") for bot in ("cleo", "dora", "cleo", "dora", "cleo")]
+    replies = [ask.of(running) for ask in asks]
+    assert [one.status for one in replies] == [200, 200, 200, 429, 429]
+    assert b"All bots of label team-a together may make 3 requests per hour" in replies[-1].body
+    assert "ratelimit" not in replies[0].headers, "what is left would tell how busy others are"
+    assert "ratelimit" not in replies[-1].headers
+
+
+# Addresses
+
+
+def test_own_and_global_addresses_both_hold(running: Running) -> None:
+    assert Ask("near", "GET", "/echo/x", source="127.0.0.7").of(running).status == 200
+    for source, whose in (("127.0.0.8", "this bot"), ("127.8.8.8", "this gateway")):
+        reply = Ask("near", "GET", "/echo/x", source=source).of(running)
+        assert (reply.status, reply.code) == (403, "address_not_allowed")
+        record = running.record(exchange=reply.exchange)
+        assert (record["address"], record["found"]) == (source, "")
+        told = f"Address {source} (the connection's own) is not among those {whose} may"
+        assert told in reply.body.decode()
+
+
+# Routes by host name and by port
+
+
+def test_a_route_is_reached_by_its_host_name_alone(running: Running, demo: DemoProcess) -> None:
+    for name in ("echo.gateway.test", "ECHO.gateway.test", "echo.gateway.test:8080"):
+        reply = Ask("host", "GET", "/v1/x", lines=(f"Host: {name}",)).of(running)
+        assert reply.status == 200
+        assert running.record(exchange=reply.exchange)["route"] == "named"
+    assert {one.raw_path for one in demo.seen()} == {"/echo/v1/x"}
+    for name in ("gateway.test", "x.echo.gateway.test", "echo.gateway.test.evil"):
+        lines = (f"Host: {name}", "X-Forwarded-Host: echo.gateway.test")
+        assert Ask("host", "GET", "/v1/x", lines=lines).of(running).code == "no_route"
+    models = Ask("host", "GET", "/openai/v1/models", lines=("Host: echo.gateway.test",))
+    assert running.record(exchange=models.of(running).exchange)["route"] == "named", (
+        "its whole host"
+    )
+
+
+def test_a_route_is_reached_by_its_port_alone(running: Running, demo: DemoProcess) -> None:
+    ask = Ask("host", "GET", "/v1/x")
+    reply = ask.of(running, port=OWN_PORT)
+    assert reply.status == 200
+    assert running.record(exchange=reply.exchange)["route"] == "ported"
+    assert ask.of(running).code == "no_route"
+    reply = Ask("host", "GET", "/openai/v1/models").of(running, port=OWN_PORT)
+    assert running.record(exchange=reply.exchange)["route"] == "ported", "no other is at this port"
+    assert {one.raw_path for one in demo.seen()} == {"/echo/v1/x", "/echo/openai/v1/models"}
+    assert ask.of(running, running.token("cleo"), OWN_PORT).code == "route_not_allowed"
+
+
+# Observing
+
+
+def observed(running: Running, ask: Ask, token: str = "") -> tuple[str, str]:
+    """Send it; return the codes of its refusal and of the one that was let pass."""
+    reply = ask.of(running, token)
     record = running.record(exchange=reply.exchange)
-    assert record["outcome"] == ("refused" if reply.code else "answered"), record
     assert record["code"] == reply.code
-    return reply.code
+    assert record["outcome"] == ("refused" if reply.code else "answered")
+    return reply.code, record["observed"]
 
 
-# Scope: in every place
-
-NO_MODEL, NO_CHAT, NO_CHANNEL = "model_not_allowed", "chat_not_allowed", "channel_not_allowed"
-NO_METHOD, NO_PATH, UNCLEAR = "method_not_allowed", "path_not_allowed", "scope_unreadable"
-json_body = (JSON,)
-CASES: dict[str, tuple[str, Ask]] = {
-    "model in JSON": ("", Ask("writer", "POST", CHAT, b'{"model": "gpt-5-mini", %b}' % SAID, json_body)),
-    "model in JSON, by a glob": ("", Ask("writer", "POST", "/openai/v1/embeddings", b'{"model": "text-embedding-3", "input": "x"}', json_body)),
-    "other model in JSON": (NO_MODEL, Ask("writer", "POST", CHAT, b'{"model": "gpt-5", %b}' % SAID, json_body)),
-    "no model at all": (NO_MODEL, Ask("writer", "POST", CHAT, b"{%b}" % SAID, json_body)),
-    "model twice": (UNCLEAR, Ask("writer", "POST", CHAT, b'{"model": "gpt-5-mini", "model": "gpt-5"}', json_body)),
-    "other model in a tool": (NO_MODEL, Ask("writer", "POST", CHAT, b'{"model": "gpt-5-mini", "tools": [{"model": "o9"}]}', json_body)),
-    "other model in the query": (NO_MODEL, Ask("writer", "POST", CHAT + "?model=o9", b'{"model": "gpt-5-mini"}', json_body)),
-    "model in multipart": ("", Ask("writer", "POST", HEARD, form_of(("model", "text-to-be"), file=b"wav"), (MULTIPART,))),
-    "other model in multipart": (NO_MODEL, Ask("writer", "POST", HEARD, form_of(("model", "whisper-1"), file=b"wav"), (MULTIPART,))),
-    "model after the file": (UNCLEAR, Ask("writer", "POST", HEARD, form_of(file=b"wav", after=part_of("model", "text-x")), (MULTIPART,))),
-    "model in the path": ("", Ask("reader", "GET", "/openai/v1/models/gpt-5-mini")),
-    "other path for the preset": (NO_MODEL, Ask("reader", "POST", "/openai/v1/fine_tuning/jobs", b'{"model": "o9"}', json_body)),
-    "what no preset holds": (NO_PATH, Ask("writer", "POST", "/openai/v1/fine_tuning/jobs", b'{"model": "gpt-5-mini"}', json_body)),
-    "chat in JSON": ("", Ask("sender", "POST", SEND, b'{"chat_id": 12345, "text": "x"}', json_body)),
-    "chat by name in JSON": ("", Ask("sender", "POST", SEND, b'{"chat_id": "@News", "text": "x"}', json_body)),
-    "other chat in JSON": (NO_CHAT, Ask("sender", "POST", SEND, b'{"chat_id": 12346, "text": "x"}', json_body)),
-    "chat in a form": ("", Ask("sender", "POST", SEND, b"chat_id=12345&text=x", (FORM,))),
-    "other chat in a form": (NO_CHAT, Ask("sender", "POST", SEND, b"chat_id=6&text=x", (FORM,))),
-    "chat in multipart": ("", Ask("sender", "POST", DOCUMENT, form_of(("chat_id", "12345"), file=b"x"), (MULTIPART,))),
-    "other chat in multipart": (NO_CHAT, Ask("sender", "POST", DOCUMENT, form_of(("chat_id", "6"), file=b"x"), (MULTIPART,))),
-    "chat in the query": ("", Ask("sender", "GET", SEND + "?chat_id=12345&text=x")),
-    "other chat in the query": (NO_CHAT, Ask("sender", "GET", SEND + "?chat_id=-6&text=x")),
-    "chats in query and body": (NO_CHAT, Ask("sender", "POST", SEND + "?chat_id=6", b"chat_id=12345&text=x", (FORM,))),
-    "chat that is copied from": (NO_CHAT, Ask("sender", "POST", "/telegram/bot@@/copyMessage", b"chat_id=12345&from_chat_id=6&message_id=1", (FORM,))),
-    "chat that is replied to": (NO_CHAT, Ask("sender", "POST", SEND, b'{"chat_id": 12345, "text": "x", "reply_parameters": {"chat_id": 6}}', json_body)),
-    "method of its own": ("", Ask("poller", "POST", "/telegram/bot@@/getUpdates", b"timeout=0", (FORM,))),
-    "method that no rule names": (NO_METHOD, Ask("poller", "POST", "/telegram/bot@@/setWebhook", b"url=https://x.test", (FORM,))),
-    "method in another case": ("", Ask("poller", "POST", "/telegram/bot@@/SENDmessage", b"chat_id=12345&text=x", (FORM,))),
-    "channel in JSON": ("", Ask("poster", "POST", POST, b'{"channel": "C0123", "text": "x"}', json_body)),
-    "channel in a form": ("", Ask("poster", "POST", POST, b"channel=%23ops&text=x", (FORM,))),
-    "other channel in a form": (NO_CHANNEL, Ask("poster", "POST", POST, b"channel=C0999&text=x", (FORM,))),
-    "other channel in the query": (NO_CHANNEL, Ask("poster", "GET", POST + "?channel=C0999&text=x")),
-    "one of several channels": (NO_CHANNEL, Ask("poster", "POST", "/slack/api/files.completeUploadExternal", b"channels=C0123,C0999&files=[]", (FORM,))),
-    "socket that leads past the gateway": ("not_carried", Ask("poster", "POST", "/slack/api/apps.connections.open")),
-    "channel in the path": ("", Ask("keeper", "POST", MESSAGES.format(111), b'{"content": "x"}', json_body)),
-    "other channel in the path": (NO_CHANNEL, Ask("keeper", "POST", MESSAGES.format(112), b'{"content": "x"}', json_body)),
-    "channel that is forwarded from": (NO_CHANNEL, Ask("keeper", "POST", MESSAGES.format(111), b'{"message_reference": {"channel_id": "112", "message_id": "1"}}', json_body)),
-    "model in Gemini's path": ("", Ask("asker", "POST", GEMINI.format("gemini-2.5-flash"), CONTENTS, json_body)),
-    "other model in Gemini's path": (NO_MODEL, Ask("asker", "POST", GEMINI.format("gemini-9"), CONTENTS, json_body)),
-    "path": ("", Ask("caller", "GET", "/echo/v1/anything?x=1")),
-    "path with all below": ("", Ask("caller", "GET", "/echo/files/a/b/c")),
-    "other path": (NO_PATH, Ask("caller", "GET", "/echo/v1/a/b")),
-    "other method": (NO_METHOD, Ask("caller", "DELETE", "/echo/files/a")),
-    "path that is two": ("ambiguous_path", Ask("caller", "GET", "/echo/files/../admin")),
-    "route that was not given": ("route_not_allowed", Ask("caller", "POST", CHAT, b'{"model": "x"}', json_body)),
-    "no route": ("no_route", Ask("caller", "GET", "/nowhere/at/all")),
-    "address of the bot's own": ("", Ask("near", "GET", "/echo/x", source="127.0.0.7")),
-    "other address": ("address_not_allowed", Ask("near", "GET", "/echo/x", source="127.0.0.8")),
-    "address that none may have": ("address_not_allowed", Ask("caller", "GET", "/echo/v1/x", source="127.9.9.9")),
-}  # fmt: skip
+def counted(running: Running, route: str, code: str) -> float:
+    name = f'gateway_observed_total{{code="{code}",route="{route}"}}'
+    return running.metrics().get(name, 0.0)
 
 
-@pytest.mark.parametrize("name", CASES)
-def test_scope_and_what_explain_says_of_it(running: Running, demo: DemoProcess, name: str) -> None:
-    """One code and one rule: in the answer, in the record, and from `gateway explain`."""
-    code, ask = CASES[name]
-    reply = ask.of(running)
-    assert reply.code == code, reply.body
-    record = running.record(exchange=reply.exchange)
-    assert (record["code"], record["outcome"]) == (code, "refused" if code else "answered")
-    seen = demo.seen()
-    assert len(seen) == (0 if code else 1)
-    assert all(one.body == ask.body for one in seen), "the bytes judged are the bytes sent"
-    if code not in ("no_route", "ambiguous_path", "route_not_allowed"):
-        line = line_of(running, f"  {ask.bot}: {{")
-        assert record["rule"].startswith(f"routes.yaml:{line} bots.{ask.bot}.allow["), record
-    report = explained(running, ask)
-    assert report["rule"] == (record["rule"] or None)
-    if not code:
-        assert report["refusal"] is None
-        assert report["subject"] == (record["subject"] or None)
-        return
-    assert (report["refusal"]["code"], report["refusal"]["status"]) == (code, reply.status)
-    assert report["refusal"]["reason"].rstrip(".") in reply.body.decode()
+def test_a_bot_that_is_observed_passes_and_is_noted(running: Running) -> None:
+    before = counted(running, "openai", "path_not_allowed")
+    chat = Ask("eve", "POST", CHAT.format("openai"), BODY % b"gpt-5", (JSON,))
+    assert observed(running, chat) == ("", "path_not_allowed")
+    assert observed(running, Ask("eve", "GET", "/openai/v1/models")) == ("", "")
+    assert counted(running, "openai", "path_not_allowed") == before + 1
+    echo = Ask("far", "GET", "/echo/x")
+    assert observed(running, echo) == ("", "address_not_allowed"), "the first objection is noted"
 
 
-def explained(running: Running, ask: Ask, url: str = "") -> dict[str, object]:
-    """Return what `gateway explain` says of the same request."""
-    token = running.token(ask.bot)
-    words = ["explain", "--json", "--config", str(running.config), "--from", ask.source]
-    words += [] if "@@" in ask.target else ["--token", token]
-    words += [word for line in ask.lines for word in ("--header", line)]
-    words += ["--body", "-"] if ask.body else []
-    words += [ask.method, url or ask.target.replace("@@", token)]
-    done = CliRunner().invoke(cli, words, input=ask.body)
-    report: dict[str, object] = json.loads(done.stdout)
-    assert done.exit_code == (0 if report["allowed"] else 1)
-    assert token not in done.output.replace(ask.target.replace("@@", token), "")
-    return report
+def test_a_route_that_is_observed_lets_pass_for_all_bots(running: Running) -> None:
+    target = CHAT.format("watched")
+    before = counted(running, "watched", "model_not_allowed")
+    good, bad = (
+        Ask("finn", "POST", target, BODY % name, (JSON,)) for name in (b"gpt-5-mini", b"o9")
+    )
+    assert observed(running, good) == ("", "")
+    assert observed(running, bad) == ("", "model_not_allowed")
+    assert counted(running, "watched", "model_not_allowed") == before + 1
+    assert observed(running, Ask("cleo", "GET", "/watched/v1/models")) == ("route_not_allowed", "")
+
+
+def test_limits_are_observed_too(running: Running) -> None:
+    notes = [observed(running, Ask("busy", "GET", "/echo/x")) for _ in range(3)]
+    assert notes == [("", ""), ("", "rate_limit"), ("", "rate_limit")]
+    assert counted(running, "echo", "rate_limit") == 2
+
+
+def test_what_is_refused_even_where_one_only_observes(running: Running) -> None:
+    leads_past = Ask("busy", "GET", "/discord/api/v10/gateway")
+    assert observed(running, leads_past)[0] == "not_carried"
+    assert observed(running, Ask("eve", "GET", "/echo/x"))[0] == "route_not_allowed"
+    assert observed(running, Ask("eve", "GET", "/nowhere")) == ("no_route", "")
+    assert observed(running, Ask("eve", "GET", "/openai/v1/../v1/models")) == ("ambiguous_path", "")
+    assert observed(running, Ask("eve", "GET", "/openai/v1/models"), "wrong") == (
+        "unknown_token",
+        "",
+    )
+    running.cli("bot", "freeze", "cold")
+    cold = Ask("cold", "GET", "/echo/x")
+    eventually(lambda: cold.of(running).code == "frozen", "freeze of an observed bot", 2.0)
+
+
+# Guessers
+
+
+def test_an_address_that_guesses_is_slowed_and_no_right_token_with_it(running: Running) -> None:
+    guesser = "127.0.0.99"
+    right = Ask("loud", "GET", "/echo/x", source=guesser)
+    for number in range(FREE):
+        assert right.of(running, f"sk-gwt-guess-{number}").code == "unknown_token"
+    slowed: list[tuple[float, Reply]] = []
+
+    def guess() -> None:
+        began = time.perf_counter()
+        reply = right.of(running, "sk-gwt-one-more")
+        slowed.append((time.perf_counter() - began, reply))
+
+    threads = [threading.Thread(target=guess) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for _ in range(20):
+        assert right.of(running).status == 200
+    assert not slowed, "twenty right ones passed while the wrong ones waited"
+    elsewhere = Ask("loud", "GET", "/echo/x", source="127.0.0.98")
+    assert elsewhere.of(running, "sk-gwt-guess").code == "unknown_token"
+    for thread in threads:
+        thread.join()
+    assert {(reply.status, reply.code) for _, reply in slowed} == {(429, "too_many_wrong_tokens")}
+    assert min(seconds for seconds, _ in slowed) >= PAUSE
+    assert right.of(running).status == 200, "and the bot is not locked afterwards"
+    assert f"{guesser} showed more than {FREE} wrong tokens" in running.stderr()
+
+
+# Long bodies
+
+
+def document(running: Running, *, after: bytes = b"") -> tuple[bytes, bytes]:
+    """Return head and body of a form with a long file, and what follows the file."""
+    file = b'--b\r\nContent-Disposition: form-data; name="document"; filename="f"\r\n\r\n'
+    form = part_of("chat_id", "12345") + file + bytes(LENGTH) + b"\r\n" + after + b"--b--\r\n"
+    head = f"""
+        POST /telegram/bot{running.token("long")}/sendDocument HTTP/1.1
+        Host: gateway
+        Connection: close
+        Content-Type: multipart/form-data; boundary=b
+        Content-Length: {len(form)}
+    """
+    return request(head), form
+
+
+def peak(running: Running, *, anew: bool = False) -> int:
+    """Return the most bytes that the gateway ever had in memory, or had since asked `anew`."""
+    assert running.child is not None
+    process = Path(f"/proc/{running.child.pid}")
+    if anew:
+        (process / "clear_refs").write_text("5")
+    return int((process / "status").read_text().split("VmHWM:")[1].split()[0]) * 1024
+
+
+def test_a_long_file_passes_a_rule_on_chats_without_being_held(
+    running: Running, demo: DemoProcess
+) -> None:
+    head, form = document(running)
+    before = peak(running, anew=True)
+    with connected(running.port) as sock:
+        sock.sendall(head + form)
+        assert parse(read_all(sock)).status == 200
+    assert peak(running) - before < ROOM
+    (seen,) = demo.seen()
+    assert (seen.body_bytes, seen.ended) == (len(form), "answered")
+    assert running.record(bot="long")["subject"] == "12345"
+
+
+def test_a_second_chat_after_the_file_never_reaches_the_provider_whole(
+    running: Running, demo: DemoProcess
+) -> None:
+    head, form = document(running, after=part_of("chat_id", "666"))
+    before = peak(running, anew=True)
+    with connected(running.port) as sock:
+        sock.sendall(head + form)
+        reply = parse(read_all(sock))
+    assert reply.status == 400
+    assert b"scope_unreadable" in reply.body
+    assert peak(running) - before < ROOM
+    eventually(lambda: demo.seen()[0].ended == "cut", "end at the provider")
+    (seen,) = demo.seen()
+    assert seen.body_bytes < len(form)
+    assert not seen.holds("666")
+    record = running.record(bot="long")
+    assert (record["code"], record["outcome"]) == ("scope_unreadable", "refused")

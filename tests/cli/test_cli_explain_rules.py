@@ -306,7 +306,7 @@ def test_what_is_only_observed_is_let_pass_and_told(
     report = explained(*words, given=body)
     assert report["allowed"]
     assert (report["observed"] or {"code": ""})["code"] == observed
-    said = f"would be refused, but is let pass: mode observe: 403 {observed}: "
+    said = f"let pass by mode observe, would be refused: 403 {observed}: "
     assert any(line.startswith(said) for line in told(*words, given=body)) == bool(observed)
 
 

@@ -133,7 +133,7 @@ def test_an_overlap_never_lets_a_token_live_longer(here: Path) -> None:
     before = ends(here)
     result = gateway("token", "issue", "support", "--overlap", "1h")
     assert ends(here)[old["id"]] == before[old["id"]]
-    assert "older tokens" not in result.stderr
+    assert result.stderr.splitlines()[-2] == "older tokens that end sooner by themselves: 1"
 
 
 def test_an_unknown_bot_gets_no_token(here: Path) -> None:
@@ -179,6 +179,10 @@ def test_a_bots_token_is_replaced_by_one_alike_and_ends_a_day_later(here: Path) 
             assert before <= token.expires - 86_400 <= after
     assert ends(here)[other["id"]] is None
     assert re.search(r"older tokens, now valid until \S+Z: 2\n", result.stderr)
+    assert (
+        "no new token of shape plain was made; "
+        "for one: gateway token issue support --shape plain\n" in result.stderr
+    )
     assert "1 more pinned in the configuration stay valid" in result.stderr
 
 

@@ -166,7 +166,7 @@ CASES: Cases = {
     "an empty list of routes": ("routes: {}", "1:9: routes: at least one is needed"),
     "nothing given": (
         "routes:\n  openai:\n",
-        "2:10: routes.openai: a mapping (`key: value` lines) is expected, and nothing is given",
+        "2:10: routes.openai: this is empty: a mapping (`key: value` lines) is expected",
     ),
     "a wrong log level": (
         ROUTE + "log: loud",

@@ -80,7 +80,8 @@ RULES: Cases = {
     ),
     "no list": (
         allowing("{route: openai, models: }"),
-        "2:44: bots.a.allow[0].models: a list is expected, and nothing is given",
+        "2:44: bots.a.allow[0].models: this is empty: a list is expected; "
+        "or leave the key out, which allows all",
     ),
     "no route": (
         allowing("{models: [gpt-5]}"),

@@ -55,6 +55,11 @@ ID = part("chat_id")
         pytest.param(part("chat_id", b"x--B y") + END, ("x--B y",), id="boundary-within-a-line"),
         pytest.param(part("chat_id", b"-" * 64) + END, ("-" * 64,), id="dashes"),
         pytest.param(
+            part("reply", b'{"id": 1}', headers="Content-Type: application/octet-stream\r\n") + END,
+            ("1",),
+            id="json-as-hikari-says-it",
+        ),
+        pytest.param(
             b"--B\r\ncontent-disposition:form-data;name=chat_id\r\n\r\n1\r\n" + END,
             ("1",),
             id="no-quotes",
@@ -168,7 +173,6 @@ def test_tricks_are_refused(body: bytes) -> None:
 def test_a_file_ends_what_may_be_said_at_once() -> None:
     one = FormScan(FIELDS, KIND)
     head, _, content = FILE.partition(b"\r\n\r\n")
-    assert not one.whole
     assert not one.feed(ID + head, ended=False)
     assert one.feed(b"\r\n\r\n", ended=False)
     assert one.said() == {"chat": ("1",)}

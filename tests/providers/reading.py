@@ -20,6 +20,9 @@ def said(
     head = reader.head(path.encode(), query)
     if not body or not reader.wants_body(path.encode()):
         return head
-    peek = reader.peek(path.encode(), content_type, b"")
-    assert peek.feed(body, True)
-    return merged(head, peek.said())
+    reading = reader.reading(path.encode(), content_type, b"")
+    if not reading.streams:
+        return merged(head, reading.read(body))
+    scan = reading.scan()
+    assert scan.feed(body, True)
+    return merged(head, scan.said())

@@ -211,6 +211,17 @@ class Running:
         (found,) = self.records(1, **wanted)
         return found
 
+    def hang_up(self) -> None:
+        """Send SIGHUP: the configuration is loaded again, the record opened again."""
+        assert self.child is not None
+        self.child.send_signal(signal.SIGHUP)
+
+    def reloads(self) -> tuple[int, int]:
+        """Return how many configurations were good, and how many bad, since the start."""
+        found = self.metrics()
+        name = 'gateway_config_reloads_total{result="%s"}'
+        return int(found[name % "good"]), int(found[name % "bad"])
+
     def stderr(self) -> str:
         """Return all that the process has said."""
         return (self.folder / "stderr").read_text(errors="replace")

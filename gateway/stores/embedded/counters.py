@@ -98,17 +98,15 @@ class Counters:
             self._latest = at
         if plan.epoch != self._epoch:
             plan.use(self._shared(plan.claims), self._epoch)
-        slots, rates = plan.slots, plan.rates
-        for slot in slots:
+        for slot in plan.slots:
             if slot.cell.value >= slot.ceiling:
                 return _refusal(plan, at)
-        for rate in rates:
-            if rate.wait(at):
+        for rate in plan.rates:
+            if not rate.take(at):
+                _give_back(plan, rate)
                 return _refusal(plan, at)
-        for slot in slots:
+        for slot in plan.slots:
             slot.cell.value += 1
-        for rate in rates:
-            rate.take(at)
         return Taken(plan)
 
     def settle(self, hold: Hold) -> None:
@@ -158,6 +156,14 @@ def _key(claim: Claim, others: dict[Key, Counter]) -> Key:
     while (key := (claim.scope, limit.unit, limit.seconds, limit.burst is None, number)) in others:
         number += 1
     return key
+
+
+def _give_back(plan: Ready, refusing: Window | Gcra) -> None:
+    """Undo what was taken before `refusing` refused."""
+    for rate in plan.rates:
+        if rate is refusing:
+            return
+        rate.untake()
 
 
 def _refusal(plan: Ready, now: int) -> Deny:
