@@ -14,6 +14,7 @@ from gateway.standing import Standing
 from gateway.stores import Store
 
 _REPLAY = 65_536
+_NOTED = 1.0  # seconds in which one use of a token under the same head is like another
 
 
 class Admission:
@@ -34,29 +35,31 @@ class Admission:
             raise Refused(_FROZEN)
         if learnt.stranger is not None:
             object_to(x, learnt.stranger)
+        if x.wall >= learnt.noted:
+            learnt.noted = x.wall + _NOTED
+            self._store.used(x.token.id, x.address, x.wall)
         outlook = learnt.outlook
+        if outlook.reader is not None:
+            return self._ask(x, learnt)
         if outlook.rule is not None:
             x.rule = outlook.rule.place
         if outlook.deny is not None:
             if standing.scope is None:  # a route that the bot was never given stays shut
                 raise Refused(outlook.deny)
             object_to(x, outlook.deny)
-        self._store.used(x.token.id, x.address, x.wall)
-        if outlook.reader is None:
-            self.note_subject(x)
-            return False
-        return self._ask(x, learnt)
+        self.note_subject(x)
+        return False
 
     def _ask(self, x: Exchange, learnt: Learnt) -> bool:
         """Decide by what the request is about, as far as that is at hand; else return True."""
         said, reading = learnt.said, learnt.reading
         if isinstance(said, Deny):
             object_to(x, said)
-        elif reading is None or not x.head.has_body:
+        elif reading is None or (x.complete and not x.received):
             self._decide(x, said)
         elif isinstance(reading, Deny):
             object_to(x, reading)
-        elif reading.streams or x.route.reads_body or not _is_at_hand(x):
+        elif reading.streams or not x.complete or x.received > x.policy.at_hand:
             return True
         else:
             try:
@@ -94,13 +97,19 @@ class Admission:
         return scan.said()
 
     def _decide(self, x: Exchange, said: Said) -> None:
+        learnt = x.head.learnt
+        if said is learnt.passed:  # the very same as last time, under the same head
+            x.subject, x.rule = learnt.passed_as
+            return
         for values in said.values():
             x.subject = values[0]
             break
-        rule, deny = x.head.learnt.outlook.decide(said)
+        rule, deny = learnt.outlook.decide(said)
         x.rule = rule.place
         if deny is not None:
             object_to(x, deny)
+        else:
+            learnt.passed, learnt.passed_as = said, (x.subject, x.rule)
 
     def note_subject(self, x: Exchange) -> None:
         """Note what the request is about, as far as its body is at hand."""
@@ -133,6 +142,7 @@ def _stand(x: Exchange, learnt: Learnt) -> Standing:
     else:
         learnt.outlook = standing.scope.look(x.head.method, x.path)
         learnt.said, learnt.reading = _readings(x, learnt.outlook)
+    learnt.passed = None
     learnt.standing = standing
     return standing
 
@@ -152,10 +162,6 @@ def _readings(x: Exchange, outlook: Outlook) -> tuple[Said | Deny, Reading | Den
         return said, reader.reading(path, x.head.content_type, x.head.encoding)
     except Refused as refused:
         return said, refused.deny
-
-
-def _is_at_hand(x: Exchange) -> bool:
-    return x.complete and x.received <= min(_REPLAY, x.policy.snapshot.sizes.peek)
 
 
 def _with(head: Said, body: Said) -> Said:

@@ -11,6 +11,8 @@ from gateway.core.scope import Scope
 from gateway.core.subject import SubjectFinder
 from gateway.standing import Standing
 
+_AT_HAND = 65_536
+
 
 class Policy:
     """One snapshot's tables. Swapped whole; an exchange keeps the one it began with.
@@ -22,6 +24,7 @@ class Policy:
         "_scopes",
         "_standings",
         "addresses",
+        "at_hand",
         "kinds",
         "pinned",
         "proxies",
@@ -33,6 +36,8 @@ class Policy:
 
     def __init__(self, snapshot: Snapshot) -> None:
         self.snapshot = snapshot
+        self.at_hand = min(_AT_HAND, snapshot.sizes.peek)
+        """Bytes of a body that came with its head and is read where it lies."""
         self.router = Router(snapshot.routes.values())
         places = (
             place for route in snapshot.routes.values() for place in route.tokens + route.inject

@@ -181,10 +181,10 @@ class Proxy:
         x.answer = answer
         x.parts = []
         x.status = answer.status
-        x.first_byte = perf_counter()
+        x.first_byte = now = perf_counter()
         x.request_id = answer.request_id.decode("latin-1")
         close = x.head.close or x.bot_side.will_close
-        quota = x.hold.quota if x.hold is not None else ""
+        quota = x.hold.quota(now) if x.hold is not None else ""
         x.head_out, x.chunked_out = answer_head(
             answer, x.id, x.head.http10, close, reframed=bool(x.taps), quota=quota
         )

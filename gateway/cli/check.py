@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import Counter
 from pathlib import Path
@@ -41,6 +42,8 @@ def check(bot: str | None, as_json: bool, config: Path) -> None:
     tokens = [one.token for one in listed if is_valid(one.token, now)] + list(snapshot.tokens)
     counts = Counter(token.bot for token in tokens)
     policy = [effective.policy(snapshot, one, counts[one.name]) for one in _bots(snapshot, bot)]
+    # What sources log as they read is among the warnings.
+    logging.getLogger("gateway.sources").addHandler(logging.NullHandler())
     found = warnings(snapshot, tokens)
     if as_json:
         dump({"problems": [], "warnings": found, "policy": policy})

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from urllib.parse import SplitResult, urlsplit
 
 from gateway.core import globs
+from gateway.core.addresses import refusal
 from gateway.core.model import Network, Origin
 from gateway.core.secret import SecretRef
 
@@ -247,6 +248,4 @@ def _is_localhost(host: str) -> bool:
 
 
 def _is_private(ip: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
-    inner = ip.ipv4_mapped if isinstance(ip, ipaddress.IPv6Address) else None
-    judged = inner or ip
-    return not judged.is_global or judged.is_multicast
+    return refusal(str(ip), private=False) is not None

@@ -51,7 +51,10 @@ class Learnt:
         "client",
         "found",
         "inject",
+        "noted",
         "outlook",
+        "passed",
+        "passed_as",
         "policy",
         "reading",
         "said",
@@ -78,6 +81,12 @@ class Learnt:
         """What the head says of its subjects, or the Deny of one that cannot be read."""
         self.reading: Any = None
         """How the body is read where it could say more, or the Deny of one that cannot be."""
+        self.passed: Any = None
+        """What was said last of what the request is about, and let pass."""
+        self.passed_as = ("", "")
+        """Its subject, and the rule that let it pass."""
+        self.noted = 0.0
+        """Until when the use of the token is noted, Unix seconds."""
 
 
 class RequestHead:

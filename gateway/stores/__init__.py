@@ -36,9 +36,11 @@ class Plan(Protocol):
 class Hold(Protocol):
     """What was reserved for one exchange. Settled once; settling again does nothing."""
 
-    @property
-    def quota(self) -> str:
-        """Value of the `RateLimit` header for the answer; "" where the bot has no such limit."""
+    def quota(self, now: float) -> str:
+        """Return the value of the `RateLimit` header; "" where the bot has no such limit.
+
+        `now` is as for `Store.reserve`.
+        """
         ...
 
 

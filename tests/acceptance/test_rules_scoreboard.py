@@ -9,17 +9,22 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import http.client
+import json
 import random
-import re
+import string
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
+from statistics import fmean, variance
+from time import perf_counter_ns
 
 import pytest
 
 from gateway.config import ConfigError, load
 from gateway.core.globs import PathGlob
-from tests.core.test_addresses import NEVER
+from gateway.core.guesses import FREE
+from gateway.core.tokens import digest, mint
+from tests.core.test_addresses import NEVER, PRIVATE
 from tests.core.test_clients import ODD
 from tests.core.test_path_tricks import ALLOWED, REAL, judge, targets
 from tests.faults.wire import Answer, Origin, provider
@@ -275,10 +280,11 @@ WRITTEN = {
     "10.2.0.1": "", "::10.1.0.1": "", "64:ff9b::10.1.0.1": "", "2002:a01:1::": "",
     "fd00:2::1": "", "[::1]:80": "", "0.0.0.0": "", "255.255.255.255": "",
 }  # fmt: skip
+PLAIN = ("10.0.0.1 ", "[::1]")  # in a header these are
 UNREADABLE = [
-    *(one for one in ODD if one.isascii() and one.isprintable() and one not in ("10.0.0.1 ", "[::1]")),
+    *(one for one in ODD if one.isascii() and one.isprintable() and one not in PLAIN),
     "10.1.0.1:", "10.1.0.1:123456", "[10.1.0.1]", "fd00:1::1%eth0", "[fd00:1::1%25lo]", "unknown",
-    "10.1.0.1;10.1.0.1", "10.1.0.1 10.1.0.1", "'10.1.0.1'", "10.1.0.1/16", "for=10.1.0.1", "_hidden",
+    "10.1.0.1;10.1.0.1", "10.1.0.1 10.1.0.1", "'10.1.0.1'", "10.1.0.1/16", "_hidden",
 ]  # fmt: skip
 
 
@@ -299,9 +305,10 @@ async def test_32_every_way_to_write_an_address_is_read_alike(scene: Scene) -> N
     assert shown == {"10.1.0.1", "fd00:1::1"}
 
 
-async def test_32_a_listener_for_both_families_sees_plain_addresses(tmp_path: Path) -> None:
+async def test_32_listeners_of_both_families_see_plain_addresses(tmp_path: Path) -> None:
+    """`[::]` is IPv6 alone, so an IPv4 client is never seen as an IPv6 one."""
     async with provider(answers_all) as origin:
-        head = HEAD.replace("127.0.0.1:{port}", '"[::]:{port}"')
+        head = HEAD.replace("127.0.0.1:{port}", '["0.0.0.0:{port}", "[::]:{port}"]')
         bots = "  four: {{allow: [own], addresses: [127.0.0.1]}}\n"
         bots += '  six: {{allow: [own], addresses: ["::1"]}}\n'
         text = head + (CONFIGURATION + bots).format(port=origin.port)
@@ -310,7 +317,7 @@ async def test_32_a_listener_for_both_families_sees_plain_addresses(tmp_path: Pa
             for host, good, bad in (("127.0.0.1", "four", "six"), ("::1", "six", "four")):
                 for name, status in ((good, 200), (bad, 403)):
                     assert await asyncio.to_thread(_status, running, host, name) == status
-                record = await asyncio.to_thread(running.record, bot=good)
+                record = await asyncio.to_thread(running.record, bot=good, outcome="answered")
                 assert record["address"] == host
         finally:
             await asyncio.to_thread(running.stop)
@@ -328,7 +335,7 @@ def _status(running: Running, host: str, name: str) -> int:
     "network",
     [
         "10.0.0.0/33", "10.0.0.1/8", "10.0.0", "127.1", "0x7f.0.0.1", "2130706433", "010.0.0.1",
-        "::ffff:10.0.0.0/104", "fe80::1%eth0", "10.0.0.0/255.0.0.0", "10.0.0.*", "10.0.0.0-10.0.0.9",
+        "::ffff:10.0.0.0/104", "fe80::1%eth0", "10.0.0.0/255.0.0.0", "10.0.0.*", "10.0.0.0-9",
         "localhost", "", "::/129", "[::1]", "10.0.0.1:80",
     ],
 )  # fmt: skip
@@ -340,3 +347,119 @@ def test_32_an_allowlist_holds_nothing_that_can_be_read_in_two_ways(
     path.write_text(f"addresses: [{network!r}]\n{route}\n")
     with pytest.raises(ConfigError, match=r"routes\.yaml:1:13: addresses\[0\]: "):
         load(path, {})
+
+
+# Row 33
+
+GUESSES = 10_000
+SLOWED = 0.05
+SAMPLES = 100_000
+
+
+@pytest.mark.parametrize("more", [f"deadlines: {{wrong_token: {SLOWED}}}\n"])
+async def test_33_ten_thousand_guesses_are_slowed_and_lock_nobody_out(scene: Scene) -> None:
+    running = scene.running
+    right = scene.head("free", b"/x")
+    token = running.token("free").encode()
+    guesses = [right.replace(token, token[:-8] + b"%08d" % number) for number in range(GUESSES)]
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    flood = loop.create_task(volley(running.port, cases(guesses), wires=500), name="flood")
+    statuses = []
+    while not flood.done():
+        statuses += [one.status for one in (await volley(running.port, cases([right]), wires=1))]
+        await asyncio.sleep(0)
+    answers = await flood
+    assert loop.time() - began >= GUESSES / 500 * SLOWED * 0.9
+    assert Counter(one.status for one in answers) == {401: FREE, 429: GUESSES - FREE}
+    assert len(statuses) >= 20
+    assert set(statuses) == {200}, "from the very address that guesses"
+    assert len(scene.origin.requests) == len(statuses)
+    metrics = await asyncio.to_thread(running.metrics)
+    refused = 'gateway_refusals_total{code="too_many_wrong_tokens",route="whole"}'
+    assert metrics[refused] == GUESSES - FREE
+
+
+def test_33_looking_a_token_up_tells_nothing_by_its_time() -> None:
+    """Welch's t-test, as dudect does it: right up to the last characters, or wrong from the first.
+
+    Every token is looked up once, so that nothing but what it holds makes a difference.
+    """
+    chance = random.Random(33)
+    right = mint(chance.randbytes(32)).encode()
+    known = {digest(mint(chance.randbytes(32)).encode()): 1 for _ in range(1_000)}
+    known[digest(right)] = 1
+    alphabet = string.ascii_letters + string.digits
+
+    def wrong(count: int) -> bytes:
+        return right[: len(right) - count] + "".join(chance.choices(alphabet, k=count)).encode()
+
+    near = [wrong(8) for _ in range(SAMPLES // 2)]
+    far = [wrong(len(right) - 8) for _ in range(SAMPLES // 2)]
+    samples = [(0, one) for one in near] + [(1, one) for one in far]
+    chance.shuffle(samples)
+    times: tuple[list[int], list[int]] = ([], [])
+    clock = perf_counter_ns
+    for kind, token in samples:
+        before = clock()
+        known.get(digest(token))
+        times[kind].append(clock() - before)
+    cut = sorted(times[0] + times[1])[int(SAMPLES * 0.95)]  # what the machine did meanwhile
+    one, other = ([time for time in taken if time <= cut] for taken in times)
+    spread = variance(one) / len(one) + variance(other) / len(other)
+    assert abs(fmean(one) - fmean(other)) / spread**0.5 < 4.5
+
+
+# Row 34
+
+WRONG_URLS = [
+    "https://2130706433", "https://2130706433/v1", "https://127.1", "https://0177.0.0.1",
+    "https://0x7f.0.0.1", "https://0x7f000001", "https://127.0.0.1.", "https://[::1%25lo]",
+    "https://[::ffff:127.0.0.1%lo]", "https://127.0.0.1:99999", "https://1.2.3", "https://1.2.3.4.5",
+    "https://256.1.1.1", "ftp://api.example", "file:///etc/passwd", "https://", "https:///x",
+    "https://user@api.example", "https://api.example@127.0.0.1", "https://api.example#@127.0.0.1",
+    "https://api.example?x", "https://api.example\\@127.0.0.1", "https://[::1", "https://a b",
+    "https://api.example/../x", "https://api.example/%2e%2e/x", "https://1.2.3.4:0",
+    "https://\u2460\u2461\u2466.0.0.1", "https://127\u30020.0.1", "gopher://127.0.0.1:6379/",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("url", WRONG_URLS)
+def test_34_an_upstream_is_a_plain_url(tmp_path: Path, url: str) -> None:
+    assert "routes.r.upstream" in refused(tmp_path, url, "private: true, ")
+
+
+@pytest.mark.parametrize("address", [*NEVER, *PRIVATE])
+def test_34_a_private_address_needs_leave(tmp_path: Path, address: str) -> None:
+    host = f"[{address}]" if ":" in address else address
+    said = refused(tmp_path, f"https://{host}", "")
+    assert "private or loopback" in said or "zone" in said
+
+
+def refused(folder: Path, url: str, keys: str) -> str:
+    """Return why a configuration with this upstream is refused."""
+    route = f"{{provider: generic, secret: null, {keys}upstream: {json.dumps(url)}}}"
+    (folder / "routes.yaml").write_text(f"routes: {{r: {route}}}\n")
+    with pytest.raises(ConfigError) as caught:
+        load(folder / "routes.yaml", {})
+    return str(caught.value)
+
+
+async def test_34_what_is_never_dialled_is_not_dialled_with_leave_either(tmp_path: Path) -> None:
+    """Refused without a connection: by what the address says, before anything is sent."""
+    hosts = [f"[{one}]" if ":" in one else one for one in NEVER if "%" not in one]
+    keys = 'provider: generic, secret: "env:ECHO_KEY", private: true, insecure: true'
+    routes = "".join(
+        f'  r{n}: {{{keys}, upstream: "http://{host}:9"}}\n' for n, host in enumerate(hosts)
+    )
+    bots = f"bots: {{free: {{allow: [{', '.join(f'r{n}' for n in range(len(hosts)))}]}}}}\n"
+    text = HEAD + "deadlines: {connect: 3}\nroutes:\n" + routes + bots
+    running = await asyncio.to_thread(launch, tmp_path, text, ENVIRONMENT)
+    try:
+        shown = f"Host: gateway.test\r\nAuthorization: Bearer {running.token('free')}"
+        heads = [f"GET /r{n}/x HTTP/1.1\r\n{shown}".encode() for n in range(len(hosts))]
+        answers = await volley(running.port, cases(heads))
+        for host, answer in zip(hosts, answers, strict=True):
+            assert (answer.status, answer.error["code"]) == (502, "upstream_address"), host
+    finally:
+        await asyncio.to_thread(running.stop)

@@ -8,9 +8,10 @@ from collections.abc import Callable
 
 import pytest
 
+from gateway.demo.keys import KEYS
 from gateway.demo.process import DemoProcess
 from gateway.demo.sighting import Sighting
-from tests.support.running import ROUTES, Running
+from tests.support.running import ROUTES, Running, fetch
 from tests.support.sdk import KITS, Bots, Ended
 from tests.support.trail import core
 
@@ -72,6 +73,7 @@ FORBIDDEN = {
     "hikari": "ForbiddenError",
     "slack_sdk": "SlackApiError",
 }
+KINDS = {("google-genai", "JSON"): "PermissionDeniedError"}  # its interactions have their own
 SENTENCE = re.compile(r"The gateway refused this: .+? \(code (\w+), exchange ([0-9a-f]{20})\)")
 
 ECHOES = {"image edit", "batch"}
@@ -101,7 +103,7 @@ PLACES: dict[str, dict[str, str]] = {
     },
     "aiogram": {
         "form": "await bot.send_message(subject, 'x')",
-        "multipart": "await bot.send_document(subject, types.BufferedInputFile(big, 'b'))",
+        "multipart": "await bot.send_document(subject, BufferedInputFile(big, 'b'))",
     },
     "pyTelegramBotAPI": {
         "query": "bot.send_message(subject, 'x')",
@@ -120,8 +122,6 @@ PLACES: dict[str, dict[str, str]] = {
         "path": "await client.get_partial_messageable(subject).send('x')",
         "path beside multipart": "await client.get_partial_messageable(subject).send("
         "'x', file=discord.File(io.BytesIO(big), 'b'))",
-        "JSON": "await client.get_partial_messageable(subject).get_partial_message(5).forward("
-        "client.get_partial_messageable(111))",
         "path of reading": "await client.get_partial_messageable(subject).fetch_message(5)",
     },
     "hikari": {
@@ -200,7 +200,7 @@ def test_what_a_rule_names_passes(
     assert last.status == 200
     record = running.records(1, bot="narrow")[-1]
     assert (record["code"], record["subject"]) == ("", str(subject))
-    assert f" groups.scoped.allow[" in record["rule"]
+    assert " groups.scoped.allow[" in record["rule"]
 
 
 @pytest.mark.parametrize(("name", "place"), EVERY_PLACE)
@@ -210,14 +210,14 @@ def test_what_no_rule_names_is_refused(
     kit = KITS[name]
     _, subject = NAMES[kit.provider]
     ended = place_called(bots, running, "narrow", name, place, subject)
-    record = refused_once(running, ended, name)
+    record = refused_once(running, ended, KINDS.get((name, place), FORBIDDEN[name]))
     assert (record["code"], record["subject"]) == (CODES[kit.provider], str(subject))
     passed_on(running, demo, "narrow", kit.shape)
 
 
-def refused_once(running: Running, ended: Ended, name: str) -> dict[str, object]:
+def refused_once(running: Running, ended: Ended, kind: str) -> dict[str, object]:
     """Assert the SDK's own error with our sentence in it, after one request; return its record."""
-    assert (ended.kind, FORBIDDEN[name]) == (FORBIDDEN[name], ended.kind), ended
+    assert ended.kind == kind, ended
     found = SENTENCE.search(ended.text)
     assert found is not None, ended.text
     (record,) = running.records(1, outcome="refused")
@@ -238,3 +238,158 @@ def test_what_is_only_watched_passes(
     record = running.records(1, bot="watched")[-1]
     assert (record["outcome"], record["code"]) == ("answered", "")
     assert (record["observed"], record["subject"]) == (CODES[kit.provider], str(subject))
+
+
+def test_channel_that_a_message_is_forwarded_from(
+    running: Running, demo: DemoProcess, bots: Bots
+) -> None:
+    code = (
+        "await client.get_partial_messageable(subject).get_partial_message(5).forward("
+        "client.get_partial_messageable(111))"
+    )
+    assert called(bots, running, "narrow", "discord.py", code, subject=111).errors == []
+    ended = called(bots, running, "narrow", "discord.py", code, subject=112)
+    assert refused_once(running, ended, "Forbidden")["code"] == "channel_not_allowed"
+    assert "allows the channel 112 " in ended.text
+    passed_on(running, demo, "narrow", "plain")
+
+
+# Presets
+
+ORDINARY: dict[str, list[str]] = {
+    "openai": ["client.models.list()", "client.moderations.create(input='x')"],
+    "anthropic": ["client.models.list()"],
+    "python-telegram-bot": ["await bot.get_me()", "await bot.delete_webhook()"],
+    "aiogram": ["await bot.get_me()", "await bot.delete_webhook()"],
+    "pyTelegramBotAPI": ["bot.get_me()", "bot.delete_webhook()"],
+    "google-genai": ["list(client.models.list())"],
+    "discord.py": [
+        "await client.application_info()",
+        "await client.fetch_channel(111)",
+        "[_ async for _ in client.get_partial_messageable(111).history()]",
+        "await client.http.send_typing(111)",
+    ],
+    "hikari": ["await rest.fetch_my_user()", "await rest.fetch_channel(111)"],
+    "slack_sdk": [
+        "client.auth_test()",
+        "client.conversations_list()",
+        "client.users_info(user='U1')",
+        "client.views_open(trigger_id='1', view={})",
+        "client.reactions_add(channel='C1', name='x', timestamp='1.1')",
+    ],
+}
+NEVER: dict[str, list[str]] = {
+    "openai": [
+        "client.fine_tuning.jobs.create(model='gpt-5-mini', training_file='f')",
+        "client.models.delete('ft:gpt-5-mini')",
+        "client.with_options(admin_api_key=token).admin.organization.admin_api_keys.list()",
+        "client.with_options(admin_api_key=token).admin.organization.usage.costs(start_time=1)",
+    ],
+    "anthropic": ["client.messages.batches.create(requests=[])", "client.beta.files.list()"],
+    "python-telegram-bot": [
+        "await bot.log_out()",
+        "await bot.set_webhook('https://x.test')",
+        "await bot.ban_chat_member(1, 2)",
+        "await bot.send_gift(user_id=1, gift_id='g')",
+    ],
+    "aiogram": ["await bot.log_out()", "await bot.set_webhook('https://x.test')"],
+    "pyTelegramBotAPI": ["bot.log_out()", "bot.set_webhook('https://x.test')", "bot.close()"],
+    "google-genai": [
+        "client.caches.create(model='gemini-demo')",
+        "client.tunings.list().page",
+        "client.files.delete(name='f')",
+    ],
+    "discord.py": [
+        "await client.http.ban(1, 2)",
+        "await client.http.create_webhook(111, name='x')",
+        "await client.http.delete_channel(111)",
+        "await client.http.leave_guild(1)",
+    ],
+    "hikari": [
+        "await rest.ban_user(1, 2)",
+        "await rest.create_webhook(111, 'x')",
+        "await rest.create_invite(111)",
+    ],
+    "slack_sdk": [
+        "client.admin_users_list(team_id='T')",
+        "client.auth_revoke()",
+        "client.team_billableInfo()",
+        "client.tooling_tokens_rotate(refresh_token='x')",
+    ],
+}
+for calls in (ORDINARY, NEVER):
+    calls["anthropic 0.79"] = calls["anthropic"]
+
+
+@pytest.mark.parametrize("name", ORDINARY)
+def test_presets_hold_what_a_bot_ordinarily_asks(
+    running: Running, demo: DemoProcess, bots: Bots, name: str
+) -> None:
+    for code in ORDINARY[name]:
+        ended = called(bots, running, "normal", name, code)
+        assert ended.errors == [], code
+    passed_on(running, demo, "normal", KITS[name].shape)
+    assert {record["code"] for record in running.recorded()} == {""}
+
+
+@pytest.mark.parametrize(
+    ("name", "code"), [(name, code) for name, codes in NEVER.items() for code in codes]
+)
+def test_presets_never_hold_what_administers(
+    running: Running, demo: DemoProcess, bots: Bots, name: str, code: str
+) -> None:
+    ended = called(bots, running, "normal", name, code)
+    record = refused_once(running, ended, FORBIDDEN[name])
+    assert record["code"] in ("path_not_allowed", "method_not_allowed")
+    passed_on(running, demo, "normal", KITS[name].shape)
+
+
+POLLING = {
+    "python-telegram-bot": """
+from telegram.ext import ApplicationBuilder, TypeHandler
+app, heard = ApplicationBuilder().bot(bot).build(), asyncio.Queue()
+async def put(update, _):
+    await heard.put(update)
+app.add_handler(TypeHandler(object, put))
+async with app:
+    await app.start()
+    await app.updater.start_polling(timeout=1)
+    update = await heard.get()
+    await app.updater.stop()
+    await app.stop()
+return update.message.text
+""",
+    "aiogram": """
+from aiogram import Dispatcher
+dispatcher = Dispatcher()
+heard = []
+@dispatcher.message()
+async def put(message):
+    heard.append(message.text)
+    await dispatcher.stop_polling()
+await dispatcher.start_polling(bot, polling_timeout=1, handle_signals=False)
+return heard[0]
+""",
+    "pyTelegramBotAPI": """
+heard = []
+@bot.message_handler()
+def put(message):
+    heard.append(message.text)
+    bot.stop_polling()
+bot.infinity_polling(timeout=1, long_polling_timeout=1)
+return heard[0]
+""",
+}
+
+
+@pytest.mark.parametrize("name", POLLING)
+def test_presets_are_enough_to_poll(
+    running: Running, demo: DemoProcess, bots: Bots, name: str
+) -> None:
+    number = demo.push("from a person", chat_id=7)
+    token = running.token("normal", "telegram")
+    ended = bots.run(name, running.base("telegram"), token, POLLING[name])
+    assert (ended.value, ended.errors) == ("from a person", [])
+    passed_on(running, demo, "normal", "telegram")
+    assert {record["code"] for record in running.recorded()} == {""}
+    fetch(demo.port, "GET", f"/bot{KEYS['telegram']}/getUpdates?offset={number + 1}", {})

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +18,7 @@ from gateway.core.model import Limit, Token
 from gateway.stores.embedded import Embedded
 from tests.support.commands import gateway
 
+ROOT = Path(__file__).parents[2]
 OPENAI = "routes: {openai: {secret: env:OPENAI_API_KEY}}\n"
 NARROW = "{route: openai, presets: [inference]}"
 
@@ -223,6 +227,21 @@ def test_secrets_that_others_can_read_or_that_are_missing_are_warned_about(
         result.stderr
     )
     assert "canary" not in result.output
+
+
+def test_an_open_env_file_is_warned_of_once(here: Path) -> None:
+    (here / ".env").write_text("OPENAI_API_KEY=canary\n")
+    (here / ".env").chmod(0o644)
+    environ = {**os.environ, "PYTHONPATH": str(ROOT)}
+    del environ["OPENAI_API_KEY"]
+    command = [sys.executable, "-m", "gateway", "check"]
+    done = subprocess.run(
+        command, cwd=here, env=environ, capture_output=True, text=True, timeout=50
+    )
+    assert [line for line in done.stderr.splitlines() if "every user" in line] == [
+        f"warning: {here}/.env can be read by every user of this machine; "
+        f"run: chmod 600 {here}/.env"
+    ]
 
 
 def test_a_sound_and_narrow_configuration_has_no_warnings(here: Path) -> None:

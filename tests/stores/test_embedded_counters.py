@@ -122,22 +122,18 @@ def test_of_several_limits_the_longest_wait_is_told(counters: Counters) -> None:
 # What an answer says
 
 
-def test_an_answer_tells_of_the_bots_tightest_limit_as_it_is_then(
-    counters: Counters, clock: Clock
-) -> None:
+def test_an_answer_tells_of_the_bots_tightest_limit_as_it_is_then(counters: Counters) -> None:
     plan = counters.plan((requests(9, seconds=3600), evenly(6, 5), at_once(1), requests(1, "all")))
     assert plan.policy == '"hour";q=9;w=3600, "minute";q=6;w=60'
     hold = taken(counters, plan)
-    clock.now = 3.5
-    assert hold.quota == '"minute";r=4;t=7'
-    clock.now = 30.0
-    assert hold.quota == '"minute";r=5;t=0'
+    assert hold.quota(3.5) == '"minute";r=4;t=7'
+    assert hold.quota(30.0) == '"minute";r=5;t=0'
 
 
 def test_a_bot_without_limits_is_told_nothing(counters: Counters) -> None:
     plan = counters.plan((at_once(1), requests(1, "all"), requests(5, "label:team-a")))
     assert plan.policy == ""
-    assert taken(counters, plan).quota == ""
+    assert taken(counters, plan).quota(1.0) == ""
 
 
 # What is counted
@@ -324,7 +320,7 @@ def test_the_store_reserves_with_its_counters(tmp_path: Path) -> None:
     plan = store.plan((at_once(1), requests(5)))
     hold = store.reserve(plan, 0.0)
     assert not isinstance(hold, Deny)
-    assert hold.quota == '"minute";r=4;t=60'
+    assert hold.quota(0.0) == '"minute";r=4;t=60'
     assert store.in_use("bot:support") == 1
     store.settle(hold)
     assert store.in_use("bot:support") == 0

@@ -69,6 +69,7 @@ class Kit:
         return "telegram" if self.provider == "telegram" else "plain"
 
 
+_AIOGRAM = "from aiogram.types import BufferedInputFile\nasync with bot:"
 _DISCORD_PY = "async with client:\n    await client.login(token)"
 _HIKARI = """\
 await client.start()
@@ -84,7 +85,7 @@ KITS: Mapping[str, Kit] = MappingProxyType(
         ),
         # Without `async with`, which asks for getMe first.
         "python-telegram-bot": Kit("telegram", "python-telegram-bot"),
-        "aiogram": Kit("telegram", "aiogram", "async with bot:", "GATEWAY_AIOGRAM_PYTHON"),
+        "aiogram": Kit("telegram", "aiogram", _AIOGRAM, "GATEWAY_AIOGRAM_PYTHON"),
         "pyTelegramBotAPI": Kit("telegram", "pyTelegramBotAPI"),
         "google-genai": Kit("gemini", "google-genai", "with client:"),
         "discord.py": Kit("discord", "discord.py", _DISCORD_PY),
@@ -135,7 +136,7 @@ class Bots:
         main = f"async def main():\n{textwrap.indent(inner, '    ')}\n"
         pipe = self._child(kit).stdin
         assert pipe is not None
-        pipe.write(json.dumps(f"import contextlib\n{''.join(known)}{pasted}\n{main}") + "\n")
+        pipe.write(json.dumps(f"import asyncio, contextlib, io\n{''.join(known)}{pasted}\n{main}") + "\n")
         pipe.flush()
 
     def end(self, name: str) -> Ended:

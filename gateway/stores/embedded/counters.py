@@ -18,17 +18,12 @@ Key = tuple[str, str, int, bool, int]
 class Ready:
     """Implements `Plan`. Its counters are current as long as `epoch` is that of `Counters`."""
 
-    __slots__ = ("claims", "counters", "epoch", "now", "policy", "quotas", "rates", "slots")
+    __slots__ = ("claims", "counters", "epoch", "policy", "quotas", "rates", "slots")
 
     def __init__(
-        self,
-        claims: tuple[Claim, ...],
-        counters: tuple[Counter, ...],
-        epoch: int,
-        now: Callable[[], int],
+        self, claims: tuple[Claim, ...], counters: tuple[Counter, ...], epoch: int
     ) -> None:
         self.claims = claims
-        self.now = now
         self.use(counters, epoch)
         self.policy = policy(one.limit for _, one in self.quotas)
 
@@ -50,23 +45,22 @@ class Ready:
 class Taken:
     """Implements `Hold`."""
 
-    __slots__ = ("_plan", "slots")
+    __slots__ = ("_quotas", "slots")
 
     def __init__(self, plan: Ready) -> None:
-        self._plan = plan
+        self._quotas = plan.quotas
         self.slots = plan.slots
 
-    @property
-    def quota(self) -> str:
-        """What is left at this moment, by the limit with the least left."""
-        quotas = self._plan.quotas
+    def quota(self, now: float) -> str:
+        """See `Hold.quota`: what is left by the limit with the least left."""
+        quotas = self._quotas
         if not quotas:
             return ""
-        now = self._plan.now()
+        at = round(now * SECOND)
         if len(quotas) == 1:
             ((name, one),) = quotas
-            return quota(name, *one.left(now))
-        (left, reset), name = min([(one.left(now), name) for name, one in quotas])
+            return quota(name, *one.left(at))
+        (left, reset), name = min([(one.left(at), name) for name, one in quotas])
         return quota(name, left, reset)
 
 
@@ -86,7 +80,7 @@ class Counters:
 
     def plan(self, claims: tuple[Claim, ...]) -> Plan:
         """See `Store.plan`."""
-        return Ready(claims, self._shared(claims), self._epoch, self._now)
+        return Ready(claims, self._shared(claims), self._epoch)
 
     def reserve(self, plan: Plan, now: float) -> Hold | Deny:
         """See `Store.reserve`. A `now` before the latest one seen counts as that."""
