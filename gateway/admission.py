@@ -52,6 +52,15 @@ class Admission:
 
     def _ask(self, x: Exchange, learnt: Learnt) -> bool:
         """Decide by what the request is about, as far as that is at hand; else return True."""
+        direct = learnt.direct
+        if direct is not None and x.complete and 0 < x.received <= x.policy.at_hand:
+            try:
+                more = direct(b"".join(x.parts))
+            except Refused as refused:
+                object_to(x, refused.deny)
+            else:
+                self._decide(x, merged(learnt.said, more) if learnt.said else more)
+            return False
         said, reading = learnt.said, learnt.reading
         if isinstance(said, Deny):
             object_to(x, said)
@@ -59,15 +68,8 @@ class Admission:
             self._decide(x, said)
         elif isinstance(reading, Deny):
             object_to(x, reading)
-        elif reading.streams or not x.complete or x.received > x.policy.at_hand:
-            return True
         else:
-            try:
-                more = reading.read(b"".join(x.parts))
-            except Refused as refused:
-                object_to(x, refused.deny)
-            else:
-                self._decide(x, _with(said, more))
+            return True
         return False
 
     async def judge(self, x: Exchange, outgoing: Outgoing) -> None:
@@ -87,7 +89,7 @@ class Admission:
             x.watch = None
             object_to(x, refused.deny)
         else:
-            self._decide(x, _with(learnt.said, more))
+            self._decide(x, merged(learnt.said, more) if learnt.said else more)
 
     async def _scanned(self, x: Exchange, scan: FormScan, outgoing: Outgoing) -> Said:
         if outgoing.body is None:
@@ -131,6 +133,7 @@ def _stand(x: Exchange, learnt: Learnt) -> Standing:
     standing = x.policy.standing(x.bot, x.route)
     if standing is None:
         raise Refused(Deny(403, "bot_unknown", f"There is no bot {x.bot} any more"))
+    learnt.passed = learnt.direct = None
     client = learnt.client
     if isinstance(client, Client):
         learnt.stranger = denied(client, x.policy.addresses, standing.addresses)
@@ -141,8 +144,10 @@ def _stand(x: Exchange, learnt: Learnt) -> Standing:
         learnt.outlook = Outlook(None, Deny(403, "route_not_allowed", reason), None)
     else:
         learnt.outlook = standing.scope.look(x.head.method, x.path)
-        learnt.said, learnt.reading = _readings(x, learnt.outlook)
-    learnt.passed = None
+        learnt.said, reading = _readings(x, learnt.outlook)
+        learnt.reading = reading
+        if isinstance(reading, Reading) and not reading.streams:
+            learnt.direct = reading.read
     learnt.standing = standing
     return standing
 
@@ -162,10 +167,6 @@ def _readings(x: Exchange, outlook: Outlook) -> tuple[Said | Deny, Reading | Den
         return said, reader.reading(path, x.head.content_type, x.head.encoding)
     except Refused as refused:
         return said, refused.deny
-
-
-def _with(head: Said, body: Said) -> Said:
-    return merged(head, body) if head else body
 
 
 # What leads the bot past the gateway is no rule to be tried out.

@@ -20,7 +20,7 @@ from gateway.core.request import Learnt
 from gateway.core.routing import ambiguity
 from gateway.core.secret import Secret
 from gateway.core.tokens import digest
-from gateway.exchange import Exchange
+from gateway.exchange import NOWHERE, Exchange
 from gateway.keyring import Keyring
 from gateway.pool import Lane, LaneKey, Pool
 from gateway.stores import Hold, Store
@@ -48,14 +48,10 @@ class Steps:
         learnt = x.head.learnt
         if learnt.policy is not x.policy:
             learnt = x.head.learnt = _learn(x)
-        if isinstance(learnt.client, Client):
-            x.address, x.found = learnt.client.address, learnt.client.found
-        if isinstance(learnt.found, Deny):
-            raise Refused(learnt.ambiguity or learnt.found)
-        x.route = learnt.found[0]
-        if learnt.ambiguity is not None:  # its path is not recorded: a token may stand anywhere
-            raise Refused(learnt.ambiguity)
-        _, x.path, x.query = learnt.found
+        x.address, x.found, x.route = learnt.address, learnt.by_way_of, learnt.route
+        if learnt.astray is not None:  # its path is not recorded: a token may stand anywhere
+            raise Refused(learnt.astray)
+        x.path, x.query = learnt.path, learnt.query
         if x.head.upgrade:
             raise Refused(_UPGRADE)
         return self.outgoing(x)
@@ -73,6 +69,7 @@ class Steps:
         learnt = x.head.learnt
         if not learnt.token or x.route.reads_body:
             learnt.token, learnt.inject = _shown(x.route, outgoing)
+            learnt.noted = 0.0
         x.inject = learnt.inject
         token = self._store.tokens.get(learnt.token) or x.policy.pinned.get(learnt.token)
         if token is None:
@@ -165,7 +162,8 @@ class Steps:
 
     def settle(self, x: Exchange) -> None:
         """11 settle: give back what the exchange held, here and in the store."""
-        self._bodies.forget(x)
+        if x.read:
+            self._bodies.forget(x)
         if x.hold is not None:
             self._store.settle(x.hold)
 
@@ -174,10 +172,17 @@ def _learn(x: Exchange) -> Learnt:
     """Work out what follows from the head alone, under the exchange's policy."""
     policy, head = x.policy, x.head
     learnt = Learnt(policy)
-    learnt.found = policy.router.find(head.target, head.host, x.bot_side.listener)
-    route = None if isinstance(learnt.found, Deny) else learnt.found[0]
-    learnt.ambiguity = ambiguity(head.target, route)
-    learnt.client = client(x.bot_side.address, head.forwarded, policy.proxies)
+    learnt.client = found = client(x.bot_side.address, head.forwarded, policy.proxies)
+    if isinstance(found, Client):
+        learnt.address, learnt.by_way_of = found.address, found.found
+    else:
+        learnt.address = x.bot_side.address
+    place = policy.router.find(head.target, head.host, x.bot_side.listener)
+    if isinstance(place, Deny):
+        learnt.route, learnt.astray = NOWHERE, ambiguity(head.target) or place
+    else:
+        learnt.route, learnt.path, learnt.query = place
+        learnt.astray = ambiguity(head.target, learnt.route)
     return learnt
 
 

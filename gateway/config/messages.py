@@ -35,8 +35,8 @@ _ENTRIES: Mapping[str, type[BaseModel]] = {
     "groups": schema.GroupKeys,
     "bots": schema.BotKeys,
 }
-SECRET = "`env:NAME`, `file:PATH`, or null for an upstream without a key"
-_REQUIRED = {"secret": f"`secret` is required: {SECRET}"}
+REFERENCE = "`env:NAME`, `file:PATH`, or null for an upstream without a key"
+_REQUIRED = {"secret": f"`secret` is required: {REFERENCE}"}
 
 
 def problems(document: Document, error: ValidationError) -> list[Problem]:

@@ -91,7 +91,7 @@ def _prefix(name: str, keys: RouteKeys) -> bytes:
 
 def _check_secret(reading: Reading, keys: RouteKeys, trail: Trail) -> None:
     if (*trail, "secret") in reading.document.blanks:
-        reading.problem((*trail, "secret"), f"this is empty: write {messages.SECRET}")
+        reading.problem((*trail, "secret"), f"this is empty: write {messages.REFERENCE}")
     elif keys.secret is None and keys.inject:
         reading.problem((*trail, "inject"), "this route has no secret to put anywhere")
     if keys.secret and keys.secret.source == "file":

@@ -13,6 +13,7 @@ from gateway.core.ruled import Ruled, Said, folded, said_of, unreadable
 
 _MOST = 1_000  # fields, as in most form readers
 _CONTROL = re.compile(r"[\0-\x1f\x7f]")
+_BEFORE_JSON = b" \t\r\n\xef\xbb\xbf"
 _NO_LETTER = re.compile(r"[\W_]")
 
 
@@ -68,6 +69,8 @@ class FormFields:
 
     def read(self, text: bytes) -> Said:
         """Return what `name=value&name=value` says. Raises scope_unreadable."""
+        if text.lstrip(_BEFORE_JSON)[:1] in (b"{", b"["):
+            raise unreadable(f"the {self._place} begins like JSON, and some would read it as that")
         return said_of(self._found(text))
 
     def _found(self, text: bytes) -> Iterator[tuple[str, str]]:

@@ -47,16 +47,21 @@ class Learnt:
     """What the journey worked out from a head alone, under one policy; good for the next alike."""
 
     __slots__ = (
-        "ambiguity",
+        "address",
+        "astray",
+        "by_way_of",
         "client",
-        "found",
+        "direct",
         "inject",
         "noted",
         "outlook",
         "passed",
         "passed_as",
+        "path",
         "policy",
+        "query",
         "reading",
+        "route",
         "said",
         "standing",
         "stranger",
@@ -65,10 +70,16 @@ class Learnt:
 
     def __init__(self, policy: object = None) -> None:
         self.policy = policy
-        self.found: Any = None
-        self.ambiguity: Deny | None = None
         self.client: Any = None
         """Who calls: a Client, or the Deny of one that cannot be made out."""
+        self.address = ""
+        self.by_way_of = ""
+        """How the address was found."""
+        self.route: Any = None
+        self.path = b""
+        self.query: bytes | None = None
+        self.astray: Deny | None = None
+        """Why the target leads nowhere, or to more than one place."""
         self.token = b""
         """The digest of the token it shows."""
         self.inject: tuple[Any, ...] = ()
@@ -81,6 +92,8 @@ class Learnt:
         """What the head says of its subjects, or the Deny of one that cannot be read."""
         self.reading: Any = None
         """How the body is read where it could say more, or the Deny of one that cannot be."""
+        self.direct: Any = None
+        """What reads a body that is at hand as a whole, where it is read so."""
         self.passed: Any = None
         """What was said last of what the request is about, and let pass."""
         self.passed_as = ("", "")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import textwrap
@@ -17,6 +18,9 @@ import pytest
 
 from gateway.core.sdks import lines
 from tests.support.running import DEADLINE
+
+SENTENCE = re.compile(r"The gateway refused this: .+? \(code (\w+), exchange ([0-9a-f]{20})\)")
+"""What each refusal says; its code and its exchange."""
 
 
 def change(provider: str, name: str, base: str, token: str) -> str:
