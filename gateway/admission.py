@@ -9,6 +9,7 @@ from gateway.core.fields import FormScan, Reading, Said, merged
 from gateway.core.places import Outgoing
 from gateway.core.request import Learnt
 from gateway.core.scope import Outlook
+from gateway.cuts import FROZEN
 from gateway.exchange import Exchange
 from gateway.standing import Standing
 from gateway.stores import Store
@@ -32,7 +33,7 @@ class Admission:
             standing = _stand(x, learnt)
         x.standing = standing
         if self._store.freezes and not standing.freezes.isdisjoint(self._store.freezes):
-            raise Refused(_FROZEN)
+            raise Refused(FROZEN)
         if learnt.stranger is not None:
             object_to(x, learnt.stranger)
         if x.wall >= learnt.noted:
@@ -57,17 +58,17 @@ class Admission:
             try:
                 more = direct(b"".join(x.parts))
             except Refused as refused:
-                object_to(x, refused.deny)
+                _unread(x, refused.deny)
             else:
                 self._decide(x, merged(learnt.said, more) if learnt.said else more)
             return False
         said, reading = learnt.said, learnt.reading
         if isinstance(said, Deny):
-            object_to(x, said)
+            _unread(x, said)
         elif reading is None or (x.complete and not x.received):
             self._decide(x, said)
         elif isinstance(reading, Deny):
-            object_to(x, reading)
+            _unread(x, reading)
         else:
             return True
         return False
@@ -87,7 +88,7 @@ class Admission:
                 more = learnt.reading.read(outgoing.body)
         except Refused as refused:
             x.watch = None
-            object_to(x, refused.deny)
+            _unread(x, refused.deny)
         else:
             self._decide(x, merged(learnt.said, more) if learnt.said else more)
 
@@ -119,6 +120,12 @@ class Admission:
         if finder is not None:
             body = b"".join(x.parts) if x.complete and x.received <= _REPLAY else b""
             x.subject = finder.find(x.path, x.query, x.head.content_type, body)
+
+
+def _unread(x: Exchange, deny: Deny) -> None:
+    """Object to what cannot be read, by the rule that asked for it."""
+    x.rule = x.head.learnt.outlook.rule.place
+    object_to(x, deny)
 
 
 def object_to(x: Exchange, deny: Deny) -> None:
@@ -171,4 +178,3 @@ def _readings(x: Exchange, outlook: Outlook) -> tuple[Said | Deny, Reading | Den
 
 # What leads the bot past the gateway is no rule to be tried out.
 _HELD = frozenset({"not_carried"})
-_FROZEN = Deny(403, "frozen", "The operator has frozen this bot or route for now", repeatable=False)

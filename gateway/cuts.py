@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from gateway.core.errors import Deny
 from gateway.exchange import Exchange
 from gateway.stores import Store
 
 Chosen = Callable[[Exchange], bool]
+
+REVOKED = Deny(401, "token_revoked", "The token was revoked meanwhile")
+EXPIRED = Deny(401, "expired_token", "The token has expired")
+FROZEN = Deny(403, "frozen", "The operator has frozen this bot or route for now", repeatable=False)
 
 
 def revoked(store: Store) -> Chosen:

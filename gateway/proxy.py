@@ -148,7 +148,7 @@ class Proxy:
                 self._admission.note_subject(x)
 
     def broken(self, x: Exchange, deny: Deny) -> None:
-        """The request's body went wrong: refuse, or cut what has begun."""
+        """It must not go on: refuse, or cut what has begun."""
         if x.answer is None:
             self.refuse(x, deny)
         else:
@@ -160,11 +160,11 @@ class Proxy:
         self._let_go(x)
         self._conclude(x)
 
-    def cut(self, chosen: Callable[[Exchange], bool], code: str) -> int:
-        """Break every live exchange that is `chosen`; return how many."""
+    def end(self, chosen: Callable[[Exchange], bool], deny: Deny) -> int:
+        """End every live exchange that is `chosen`, refused or cut; return how many."""
         doomed = [x for x in self.live if chosen(x)]
         for x in doomed:
-            self._cut(x, code)
+            self.broken(x, deny)
         return len(doomed)
 
     # From the provider.

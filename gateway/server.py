@@ -163,13 +163,13 @@ class Gateway:
 
     def _store_changed(self) -> None:
         """Cut what a revoked token or a frozen bot or route still carries."""
-        self.proxy.cut(cuts.revoked(self.store), "token_revoked")
+        self.proxy.end(cuts.revoked(self.store), cuts.REVOKED)
         if self.store.freezes:
-            self.proxy.cut(cuts.frozen(self.store), "frozen")
+            self.proxy.end(cuts.frozen(self.store), cuts.FROZEN)
 
     def _expire(self) -> None:
         """Cut what an expired token still carries."""
-        self.proxy.cut(cuts.expired(self.store, time.time()), "token_expired")
+        self.proxy.end(cuts.expired(self.store, time.time()), cuts.EXPIRED)
         self._expiry = self._loop.call_later(_EXPIRY, self._expire)
 
     def _checks(self) -> dict[str, Callable[[], str | None]]:

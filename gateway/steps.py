@@ -20,6 +20,7 @@ from gateway.core.request import Learnt
 from gateway.core.routing import ambiguity
 from gateway.core.secret import Secret
 from gateway.core.tokens import digest
+from gateway.cuts import EXPIRED
 from gateway.exchange import NOWHERE, Exchange
 from gateway.keyring import Keyring
 from gateway.pool import Lane, LaneKey, Pool
@@ -76,7 +77,7 @@ class Steps:
             raise Refused(_UNKNOWN_TOKEN)
         x.token, x.bot = token, token.bot
         if token.expires is not None and x.wall >= token.expires:
-            raise Refused(_EXPIRED_TOKEN)
+            raise Refused(EXPIRED)
 
     def reserve(self, x: Exchange) -> Awaitable[None] | None:
         """5 reserve: all limits in one step, before a key is touched or a byte is sent."""
@@ -218,7 +219,6 @@ _TWO_TOKENS = Deny(
     401, "two_tokens", "The request carries two tokens, or one header for them twice"
 )
 _UNKNOWN_TOKEN = Deny(401, "unknown_token", "The token is not one of this gateway's")
-_EXPIRED_TOKEN = Deny(401, "expired_token", "The token has expired")
 _CLOSED = Deny(502, "upstream_closed", "The provider closed the connection", repeatable=True)
 _NO_MEMORY = Deny(503, "busy", "Too many request bodies are being read", repeatable=True)
 _NO_RECORD = Deny(503, "record_full", "The record cannot be written, so nothing is let through")

@@ -274,7 +274,7 @@ async def put(*_):
 app.add_handler(TypeHandler(object, put))
 async with app:
     await app.start()
-    await app.updater.start_polling(timeout=0)
+    await app.updater.start_polling(timeout=0, bootstrap_retries=-1)
     await heard.wait()
     await app.updater.stop()
     await app.stop()

@@ -372,7 +372,7 @@ async def test_33_ten_thousand_guesses_are_slowed_and_lock_nobody_out(scene: Sce
     answers = await flood
     assert loop.time() - began >= GUESSES / 500 * SLOWED * 0.9
     assert Counter(one.status for one in answers) == {401: FREE, 429: GUESSES - FREE}
-    assert len(statuses) >= 20
+    assert len(statuses) >= 5
     assert set(statuses) == {200}, "from the very address that guesses"
     assert len(scene.origin.requests) == len(statuses)
     metrics = await asyncio.to_thread(running.metrics)

@@ -131,7 +131,10 @@ class Bots:
         return self.end(name)
 
     def begin(self, name: str, base: str, token: str, code: str, **names: object) -> None:
-        """Have `code` run with the table's lines before it, and `names` set; do not wait."""
+        """Have `code` run with the table's lines before it, and `names` set; do not wait.
+
+        Its process must have ended what it began before.
+        """
         kit = KITS[name]
         names |= {"token": token, "base": base}
         known = [f"{key} = {value!r}\n" for key, value in names.items()]
