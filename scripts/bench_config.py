@@ -39,19 +39,25 @@ labels:
 _ROUTE_LIMITS = """\
     limits: [{requests: 90000, per: second, burst: 90000}, {concurrency: 3000}]
 """
-_RULED = (
-    "{{labels: [all], addresses: [10.1.0.0/16, 127.0.0.1], "
-    "limits: [{{requests: 90000, per: second}}, {{concurrency: 1000}}], "
-    "allow: [{{route: openai, presets: [inference], methods: [POST], "
-    "paths: [/v1/chat/*], models: [gpt-5-mini, gpt-4o-mini, text-embedding-*]}}]}}"
-)
+_GROUP = """\
+groups:
+  ruled:
+    addresses: [10.1.0.0/16, 127.0.0.1]
+    limits: [{requests: 90000, per: second}, {concurrency: 1000}]
+    allow:
+      - route: openai
+        presets: [inference]
+        methods: [POST]
+        paths: [/v1/chat/*]
+        models: [gpt-5-mini, gpt-4o-mini, text-embedding-*]
+"""
 _ELSEWHERE = "    allow:\n"
 
 
 def configuration(options: argparse.Namespace) -> str:
     """Return the configuration file."""
     text = _HEAD.format(port=options.port, admin=options.port + 1)
-    bot = _RULED.format() if options.rules else "{allow: [openai]}"
+    bot = "{groups: [ruled], labels: [all]}" if options.rules else "{allow: [openai]}"
     bots = "".join(f"  team{n}: {bot}\n" for n in range(max(options.bots, _LEAST_BOTS)))
     elsewhere = "".join(
         f"      - {{route: openai, methods: [GET], paths: [/v1/files/{n}/*]}}\n"
@@ -60,7 +66,7 @@ def configuration(options: argparse.Namespace) -> str:
     if elsewhere:
         bots += f"  elsewhere:\n{_ELSEWHERE}{elsewhere}"
     if options.rules:
-        return f"{text}{_EVERYBODY}routes:\n{_ROUTE}{_ROUTE_LIMITS}bots:\n{bots}"
+        return f"{text}{_EVERYBODY}{_GROUP}routes:\n{_ROUTE}{_ROUTE_LIMITS}bots:\n{bots}"
     return f"{text}routes:\n{_ROUTE}bots:\n{bots}"
 
 

@@ -37,8 +37,9 @@ MORE = """\
 """
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 COMMANDS = (
-    ("check",), ("check", "--json"), ("check", "--bot", "sender"), ("routes",), ("token", "list"), ("token", "list", "--json"), ("bot", "list"), ("bot", "show", "sender"),
-    ("bot", "show", "sender", "--json"),
+    ("check",), ("check", "--json"), ("check", "--bot", "sender"), ("routes",),
+    ("token", "list"), ("token", "list", "--json"),
+    ("bot", "list"), ("bot", "show", "sender"), ("bot", "show", "sender", "--json"),
 )  # fmt: skip
 
 

@@ -131,7 +131,7 @@ def running(strict: Running) -> Running:
 
 
 @pytest.fixture(scope="module")
-def occupied(strict: Running) -> Iterator[None]:
+def occupied(strict: Running, demo_process: DemoProcess) -> Iterator[None]:
     """The bot called busy has a request under way, for as long as this module needs."""
     body = b'{"model": "demo-slow-300", "messages": [{"role": "user", "content": "x"}]}'
     head = f"""
@@ -140,9 +140,10 @@ def occupied(strict: Running) -> Iterator[None]:
         Content-Type: application/json
         Authorization: Bearer {strict.token("busy")}
     """
+    demo_process.clear()
     with connected(strict.port) as sock:
         sock.sendall(request(head, body))
-        eventually(partial(is_refused, strict, "busy"), "slow request")
+        eventually(demo_process.seen, "slow request")
         yield
 
 
@@ -194,9 +195,7 @@ def test_expired_token(running: Running, demo: DemoProcess, bots: Bots, name: st
 
 
 @pytest.mark.parametrize("name", ASK)
-@pytest.mark.parametrize(
-    ("bot", "code"), [("frozen", "frozen"), ("barred", "address_not_allowed")]
-)
+@pytest.mark.parametrize(("bot", "code"), [("frozen", "frozen"), ("barred", "address_not_allowed")])
 def test_bot_that_may_not(
     running: Running, demo: DemoProcess, bots: Bots, bot: str, code: str, name: str
 ) -> None:

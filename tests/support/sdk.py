@@ -143,7 +143,9 @@ class Bots:
         main = f"async def main():\n{textwrap.indent(inner, '    ')}\n"
         pipe = self._child(kit).stdin
         assert pipe is not None
-        pipe.write(json.dumps(f"import asyncio, contextlib, io\n{''.join(known)}{pasted}\n{main}") + "\n")
+        pipe.write(
+            json.dumps(f"import asyncio, contextlib, io\n{''.join(known)}{pasted}\n{main}") + "\n"
+        )
         pipe.flush()
 
     def end(self, name: str) -> Ended:
