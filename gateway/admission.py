@@ -15,6 +15,7 @@ from gateway.standing import Standing
 from gateway.stores import Store
 
 _REPLAY = 65_536
+_LONGEST = 128  # characters of what is noted as an exchange's subject
 _NOTED = 1.0  # seconds in which one use of a token under the same head is like another
 
 
@@ -105,7 +106,7 @@ class Admission:
             x.subject, x.rule = learnt.passed_as
             return
         for values in said.values():
-            x.subject = values[0]
+            x.subject = values[0] if len(values) == 1 else ", ".join(values)[:_LONGEST]
             break
         rule, deny = learnt.outlook.decide(said)
         x.rule = rule.place

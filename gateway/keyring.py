@@ -106,12 +106,19 @@ class Keyring:
             self._on_change(old)
         return secret
 
-    def use(self, sources: Mapping[str, Source], refs: Collection[SecretRef]) -> None:
+    def use(
+        self, sources: Mapping[str, Source], refs: Collection[SecretRef], seconds: float
+    ) -> None:
         """Ask these sources from now on, about these secrets: each again at its next use."""
         self._sources = sources
-        self._entries = {ref: entry for ref, entry in self._entries.items() if ref in refs}
-        for entry in self._entries.values():
+        self._seconds = seconds
+        entries, self._entries = self._entries, {}
+        for ref, entry in entries.items():
             entry.until = 0.0
+            if ref in refs:
+                self._entries[ref] = entry
+            elif entry.secret is not None:
+                self._on_change(entry.secret)
 
     async def stop(self) -> None:
         """Stop fetching."""

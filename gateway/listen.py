@@ -86,15 +86,21 @@ class Listeners:
             raise
 
     async def _change(self, wanted: Sequence[Listener], accept: Accept, handshake: float) -> None:
-        for listener in [one for one in self._servers if one not in wanted]:
+        gone = [one for one in self._servers if one not in wanted]
+        ports = {one.port for one in gone}
+        # Where another port is wanted, nobody is turned away before it is had.
+        for listener in [one for one in wanted if one.port not in ports]:
+            await self._open(listener, accept, handshake)
+        for listener in gone:
             self._servers.pop(listener).close()
             self._certificates.pop(listener, None)
         for listener in wanted:
-            if listener not in self._servers:
-                await self._open(listener, accept, handshake)
+            await self._open(listener, accept, handshake)
 
     async def _open(self, listener: Listener, accept: Accept, handshake: float) -> None:
-        certificate = self._load(listener)
+        if listener in self._servers:
+            return
+        certificate = _loaded(listener)
         try:
             server = await self._loop.create_server(
                 lambda: accept(listener),
@@ -111,19 +117,10 @@ class Listeners:
                 500, "listen", f"cannot listen on {where}: {error.strerror}"
             ) from None
         self._servers[listener] = server
-
-    def _load(self, listener: Listener) -> Certificate | None:
-        if listener.certificate is None:
-            return None
-        try:
-            certificate = Certificate(listener.certificate, listener.key)
-        except (OSError, ssl.SSLError) as error:
-            reason = f"certificate {listener.certificate} cannot be loaded: {error}"
-            raise GatewayError(500, "certificate", reason) from None
-        self._certificates[listener] = certificate
-        if self._timer is None:
-            self._timer = self._loop.call_later(_POLL, self._refresh)
-        return certificate
+        if certificate is not None:
+            self._certificates[listener] = certificate
+            if self._timer is None:
+                self._timer = self._loop.call_later(_POLL, self._refresh)
 
     def _refresh(self) -> None:
         for certificate in self._certificates.values():
@@ -136,3 +133,13 @@ class Listeners:
             server.close()
         if self._timer is not None:
             self._timer.cancel()
+
+
+def _loaded(listener: Listener) -> Certificate | None:
+    if listener.certificate is None:
+        return None
+    try:
+        return Certificate(listener.certificate, listener.key)
+    except (OSError, ssl.SSLError) as error:
+        reason = f"certificate {listener.certificate} cannot be loaded: {error}"
+        raise GatewayError(500, "certificate", reason) from None

@@ -180,6 +180,7 @@ class Proxy:
             return False
         x.answer = answer
         x.parts = []
+        self._bodies.forget(x)  # its provider took it, however long the answer lasts
         x.status = answer.status
         x.first_byte = now = perf_counter()
         x.request_id = answer.request_id.decode("latin-1")

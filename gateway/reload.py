@@ -13,6 +13,7 @@ from pathlib import Path
 
 from gateway.core.errors import Refused
 from gateway.core.model import Snapshot
+from gateway.defects import located
 
 _LOG = logging.getLogger("gateway.reload")
 _UNSEEN = "unseen"
@@ -82,14 +83,20 @@ class Reload:
             snapshot = await asyncio.to_thread(self._load, raw)
             await self._use(snapshot)
         except Refused as refused:
-            self.bad += 1
-            self.problem = refused.deny.reason
-            _LOG.error("the configuration stays as it was:\n%s", self.problem)
+            self._fail(refused.deny.reason)
+            return
+        except Exception as error:  # a defect of ours must not end all reloads
+            self._fail(f"the gateway has a defect here; please report it: {located(error)}")
             return
         self.good += 1
         self.problem = None
         self.loaded = time.time()
         _LOG.info("configuration loaded")
+
+    def _fail(self, problem: str) -> None:
+        self.bad += 1
+        self.problem = problem
+        _LOG.error("the configuration stays as it was:\n%s", problem)
 
 
 def _stamp(path: Path) -> object:

@@ -64,7 +64,7 @@ class Gateway:
         bodies = Bodies(loop)
         steps = Steps(self.store, self.keyring, self.pool, self.audit, bodies)
         admission = Admission(self.store, bodies)
-        slowing = Slowing(loop, seconds.wrong_token)
+        slowing = Slowing(loop)
         self.proxy = Proxy(steps, admission, bodies, slowing, self.metrics, self.audit)
         self.pool.carrier = self.proxy
         self.door = Door(loop, self.proxy, self.policy, deadlines)
@@ -83,10 +83,10 @@ class Gateway:
         """Open everything. Raises Refused or OSError where something cannot be opened."""
         self._loop.set_exception_handler(handle)
         await self.store.start(self._store_changed)
-        for problem in await self._missing(self.snapshot):
+        for problem in await _missing(self.keyring, _secrets(self.snapshot)):
             _LOG.warning("%s", problem)
-        await self.admin.start(self.snapshot.settings.admin)
         await self._listen(self.snapshot)
+        await self.admin.start(self.snapshot.settings.admin)  # last: it says that all is ready
 
     async def use(self, snapshot: Snapshot) -> None:
         """Judge by `snapshot` from the next request on; exchanges under way finish on theirs.
@@ -94,15 +94,12 @@ class Gateway:
         Raises Refused, and changes nothing, where a secret or a listener is not to be had.
         """
         before = self.snapshot
-        known = {route.secret for route in before.routes.values()}
         sources = _sources(snapshot, self._environ)
-        self.keyring.use(sources, _secrets(before) | _secrets(snapshot))
-        problems = await self._missing(snapshot, but=known)
-        if problems:
-            self.keyring.use(_sources(before, self._environ), _secrets(before))
+        trial = Keyring(self._loop, sources, snapshot.deadlines.secret, _unused)
+        if problems := await _missing(trial, _untried(before, snapshot)):
             raise GatewayError(500, "configuration", "\n".join(problems))
         await self._listen(snapshot)
-        self.keyring.use(sources, _secrets(snapshot))
+        self.keyring.use(sources, _secrets(snapshot), snapshot.deadlines.secret)
         self.policy = Policy(snapshot)
         self.pool.use(snapshot.deadlines, snapshot.connections.pooled)
         self.door.use(self.policy)
@@ -115,21 +112,6 @@ class Gateway:
             lambda listener: BotConnection(self.door, listener.name),
             snapshot.deadlines.head,
         )
-
-    async def _missing(
-        self, snapshot: Snapshot, but: Collection[SecretRef | None] = ()
-    ) -> list[str]:
-        """Fetch every secret that a route names; say which cannot be had."""
-        refs = sorted(_secrets(snapshot) - set(but), key=str)
-        promises = {ref: self.keyring.get(ref, "") for ref in refs}  # all at the same time
-        problems = []
-        for ref, secret in promises.items():
-            try:
-                if isinstance(secret, asyncio.Future):
-                    await secret
-            except Refused as refused:
-                problems.append(f"routes with {ref} will refuse: {refused.deny.reason}")
-        return problems
 
     async def stop(self) -> None:
         """Drain: accept no more, let what is under way end within the deadline, then cut it."""
@@ -232,6 +214,30 @@ def _shortest(snapshot: Snapshot) -> float:
 
 def _secrets(snapshot: Snapshot) -> frozenset[SecretRef]:
     return frozenset(route.secret for route in snapshot.routes.values() if route.secret)
+
+
+def _untried(before: Snapshot, snapshot: Snapshot) -> frozenset[SecretRef]:
+    """Return the secrets of `snapshot` that were not had from the same places before."""
+    old, new = before.settings, snapshot.settings
+    is_moved = (old.env_file, old.secrets_dir) != (new.env_file, new.secrets_dir)
+    return _secrets(snapshot) if is_moved else _secrets(snapshot) - _secrets(before)
+
+
+async def _missing(keyring: Keyring, refs: Collection[SecretRef]) -> list[str]:
+    """Fetch secrets that routes name; say which cannot be had."""
+    promises = {ref: keyring.get(ref, "") for ref in sorted(refs, key=str)}  # all at the same time
+    problems = []
+    for ref, secret in promises.items():
+        try:
+            if isinstance(secret, asyncio.Future):
+                await secret
+        except Refused as refused:
+            problems.append(f"routes with {ref} will refuse: {refused.deny.reason}")
+    return problems
+
+
+def _unused(old: Secret) -> None:
+    """No connection was made yet with what was only tried."""
 
 
 def _at_start_only(old: Snapshot, new: Snapshot) -> list[str]:

@@ -18,9 +18,8 @@ class Slowing:
     Only a refusal waits: a right token is never looked at twice, whatever address it is from.
     """
 
-    def __init__(self, loop: AbstractEventLoop, seconds: float) -> None:
+    def __init__(self, loop: AbstractEventLoop) -> None:
         self._loop = loop
-        self._seconds = seconds
         self._guesses = Guesses()
 
     def judge(self, x: Exchange, deny: Deny) -> tuple[Deny, Future[None] | None]:
@@ -33,7 +32,7 @@ class Slowing:
         if excess == 1:
             _LOG.warning("%s showed more than %d wrong tokens in a minute", x.address, FREE)
         pause: Future[None] = self._loop.create_future()
-        self._loop.call_later(self._seconds, _end, pause)
+        self._loop.call_later(x.policy.snapshot.deadlines.wrong_token, _end, pause)
         return _TOO_MANY, pause
 
 

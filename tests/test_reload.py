@@ -28,6 +28,8 @@ class Desk:
 
     def load(self, raw: bytes) -> Snapshot:
         self.read.append(raw)
+        if b"defect" in raw:
+            raise KeyError("sk-a-secret")
         if b"bad" in raw or not raw:
             raise GatewayError(500, "configuration", "routes.yaml:1:1: this is bad")
         return Snapshot(tokens=(), labels={"unusable": ()} if b"unusable" in raw else {})
@@ -82,6 +84,20 @@ def test_a_file_replaced_by_another_is_loaded(file: Path) -> None:
             other.replace(file)
             await until(lambda: desk.used)
             assert desk.read == [b"other"]
+
+    asyncio.run(scene())
+
+
+def test_a_defect_ends_no_reload(file: Path) -> None:
+    async def scene() -> None:
+        async with watching(file) as desk:
+            write(file, "defect")
+            await until(lambda: desk.reload.bad)
+            assert "KeyError at" in str(desk.reload.problem)
+            assert "sk-a-secret" not in str(desk.reload.problem)
+            write(file, "good again")
+            await until(lambda: desk.reload.good)
+            assert desk.reload.problem is None
 
     asyncio.run(scene())
 

@@ -113,10 +113,12 @@ def _of_rule(route: Route, rule: Rule, earlier: tuple[Rule, ...]) -> Iterator[st
     wider = next((one for one in earlier if covers(provider, one, rule)), None)
     if wider is not None:
         yield f"{rule.place} adds nothing: {wider.place} allows all of it already"
-    if route.secret and not (rule.presets or rule.methods or rule.paths or rule.subjects):
+    if route.secret and not (rule.presets or rule.methods or rule.paths):
         remedy = "presets" if provider.presets else "methods or paths"
+        named = " or ".join(f"an allowed {name}" for name in rule.subjects)
+        beside = f" and is asked with {named} beside it" if named else ""
         yield (
-            f"{rule.place} lets a bot do all that the key of {route.name} can, such as "
+            f"{rule.place} lets a bot do all that the key of {route.name} can{beside}, such as "
             f"administration and billing; narrow it by {remedy}"
         )
 

@@ -75,7 +75,7 @@ class FormFields:
 
     def _found(self, text: bytes) -> Iterator[tuple[str, str]]:
         pairs = text.split(b"&", _MOST)
-        if len(pairs) > _MOST:
+        if len(pairs) > _MOST or text.count(b";") > _MOST:
             raise unreadable(f"the {self._place} holds more than {_MOST} fields")
         seen: set[str] = set()
         for pair in pairs:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Sized
 from typing import Any
 
 import msgspec
 
 from gateway.core import jsontext
 from gateway.core.errors import GatewayError
-from gateway.core.ruled import Ruled, Said, folded, said_of, unreadable
+from gateway.core.ruled import Ruled, Said, folded, said_of, spellings, unreadable
 
 
 class _Object(tuple[tuple[str, Any], ...]):
@@ -20,25 +20,11 @@ class _Object(tuple[tuple[str, Any], ...]):
     __slots__ = ()
 
 
-class _Integer(str):
-    """A number without fraction or exponent, as written: 7 and 7.0 are one to some readers."""
-
-    __slots__ = ()
-
-
-class _Number(str):
-    """Any other number, as written."""
-
-    __slots__ = ()
-
-
-# Numbers stay texts, so that none is too long for int().
-_STRICT = json.JSONDecoder(
-    object_pairs_hook=_Object,
-    parse_int=_Integer,
-    parse_float=_Number,
-    parse_constant=jsontext.no_constant,
-)
+_STRICT = json.JSONDecoder(object_pairs_hook=_Object, parse_constant=jsontext.no_constant)
+# Where a ruled field stands or is on the way to one: members or elements side by side, and
+# characters of a text that is JSON itself. More are no request, but work that keeps others waiting.
+_MOST = 10_000
+_LONGEST = 64 * 1024
 # A text without any of these holds no array and no object, whoever reads it as JSON.
 _HOLDS = re.compile(r"""[{\["\\]""")
 _SHORT = 128
@@ -53,7 +39,7 @@ class JsonFields:
     nothing in the body's object could be a ruled field in disguise; the other weighs every pair.
     """
 
-    __slots__ = ("_by_top", "_folds", "_has_case", "_known", "_names", "_quoted")
+    __slots__ = ("_by_top", "_has_case", "_joined", "_known", "_meant", "_names", "_quoted")
 
     def __init__(self, fields: Sequence[Ruled]) -> None:
         self._by_top: dict[str, tuple[Ruled, ...]] = {}
@@ -61,10 +47,12 @@ class JsonFields:
             self._by_top[field.first] = (*self._by_top.get(field.first, ()), field)
         self._names = self._by_top.keys()
         self._quoted = {name: f'"{name}"'.encode() for name in self._by_top}
-        self._folds = frozenset(map(folded, self._by_top))
-        self._has_case = not self._folds.issuperset(self._by_top)
-        if len(self._folds) < len(self._by_top):
-            raise ValueError("two ruled fields differ in nothing but case")
+        self._meant = {spelt: name for name in self._names for spelt in spellings(name)}
+        """The ruled name that a folded key could be taken for."""
+        self._joined = self._meant.keys() - self._names
+        self._has_case = any(folded(name) != name for name in self._names)
+        if len(self._meant) < sum(len(spellings(name)) for name in self._names):
+            raise ValueError("two ruled fields differ in nothing but case or `_`")
         self._known: dict[tuple[str, bytes], Said] = {}
         """What short texts say: most requests say the same again and again."""
 
@@ -106,7 +94,7 @@ class JsonFields:
             members = _MEMBERS.decode(body)
         except (msgspec.MsgspecError, ValueError, RecursionError):
             return None
-        if self._is_like(members):
+        if len(members) > _MOST or self._is_like(members):
             return None
         tops = []
         there = self._names & members.keys()
@@ -125,14 +113,23 @@ class JsonFields:
             raise unreadable("the body is not in UTF-8") from None
         if type(top) is not _Object:
             raise unreadable("the JSON body is not an object")
-        return {name: _member(top, name, name) for name in self._by_top}
+        _check_number(top, "the JSON body")
+        found: dict[str, object] = {}
+        for key, value in top:
+            name = self._meant.get(folded(_whole(key)))
+            if name is None:
+                continue
+            if key != name or name in found:
+                raise _disguised(name)
+            found[name] = value
+        return {name: found[name] for name in self._names if name in found}
 
     def _is_like(self, keys: Mapping[str, object]) -> bool:
         """Whether one of the keys could be taken for a ruled one."""
         joined = " ".join(keys)
         if joined.isascii() and joined.islower() and not self._has_case:
-            return False
-        return any(key not in self._by_top and folded(key) in self._folds for key in keys)
+            return not self._joined.isdisjoint(keys)
+        return any(key not in self._by_top and folded(key) in self._meant for key in keys)
 
 
 def texts(value: object, steps: tuple[str, ...], written: str) -> Sequence[str]:
@@ -147,14 +144,19 @@ def texts(value: object, steps: tuple[str, ...], written: str) -> Sequence[str]:
         return (_scalar(value, written),)
     step, rest = steps[0], steps[1:]
     if step == ",":
-        return _scalar(value, written).split(",")
+        pieces = _scalar(value, written).split(",", _MOST)
+        _check_number(pieces, f"the field {written}")
+        return pieces
     if type(value) is str and _HOLDS.search(value):
+        if len(value) > _LONGEST:
+            raise unreadable(f"a JSON text within the field {written} is longer than {_LONGEST}")
         value = _parsed(value)
     if step != "[]":
         return texts(_member(value, step, written), rest, written)
     if type(value) is _Object:
         raise _astray(written)
     elements = value if type(value) is list else ()
+    _check_number(elements, f"the field {written}")
     return [text for element in elements for text in texts(element, rest, written)]
 
 
@@ -181,20 +183,25 @@ def _member(container: object, name: str, written: str) -> object:
         raise _astray(written)
     if type(container) is not _Object:
         return None  # a word, a number: nothing can stand in it
-    fold = folded(name)
-    # A NUL ends a key for readers in C.
-    named = [pair for pair in container if folded(pair[0].partition("\0")[0]) == fold]
+    _check_number(container, f"what leads to the field {written}")
+    meant = spellings(name)
+    named = [pair for pair in container if folded(_whole(pair[0])) in meant]
     if not named:
         return None
     (key, value), *others = named
     if others or key != name:
-        raise unreadable(f"{name} stands there twice or in another spelling; a rule depends on it")
+        raise _disguised(name)
     return value
 
 
+def _whole(key: str) -> str:
+    """Return what readers in C see of a key: a NUL ends it."""
+    return key.partition("\0")[0]
+
+
 def _scalar(value: object, written: str) -> str:
-    if type(value) is _Integer:
-        return "0" if value == "-0" else str(value)
+    if type(value) is int:
+        return str(value)
     if type(value) is str:
         return value
     raise unreadable(f"the field {written} holds neither a string nor a plain whole number")
@@ -202,3 +209,12 @@ def _scalar(value: object, written: str) -> str:
 
 def _astray(written: str) -> GatewayError:
     return unreadable(f"an array or an object stands where the field {written} has the other")
+
+
+def _disguised(name: str) -> GatewayError:
+    return unreadable(f"{name} stands there twice or in another spelling; a rule depends on it")
+
+
+def _check_number(several: Sized, where: str) -> None:
+    if len(several) > _MOST:
+        raise unreadable(f"{where} holds more than {_MOST} things side by side")

@@ -13,7 +13,8 @@ _PARAMETER = re.compile(
     rb"[ \t]*;[ \t]*([!#$%&'*+.^_`|~0-9A-Za-z-]+)="
     rb'(?:"((?:[^"\\\r\n]|\\[^\r\n])*)"|([^\s";\\]+))[ \t]*'
 )
-_BOUNDARY = re.compile(rb"[0-9A-Za-z'()+_,./:=? -]{0,69}[0-9A-Za-z'()+_,./:=?-]")  # RFC 2046 5.1.1
+# RFC 2046 5.1.1 allows more, but readers disagree where such a boundary ends: PHP's at a comma.
+_BOUNDARY = re.compile(rb"[0-9A-Za-z'+_.=-]{1,70}")
 _HEADER = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([^\r\n\0]*)")
 _NAMING = re.compile(rb"(?i)name[ \t]*=")
 _AFTER = re.compile(rb"[ \t]*\r\n")

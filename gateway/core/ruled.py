@@ -30,16 +30,21 @@ def folded(name: str) -> str:
     return name if name.isascii() and name.islower() else name.translate(_TURKISH).casefold()
 
 
+def spellings(name: str) -> frozenset[str]:
+    """Return what forgiving readers take for `name`, folded.
+
+    `chatId` is `chat_id` to whoever reads JSON for Protocol Buffers (ProtoJSON, "JSON names").
+    """
+    plain = folded(name)
+    return frozenset((plain, plain.replace("_", "")))
+
+
 def said_of(found: Iterable[tuple[str, str]]) -> Said:
     """Gather (subject, value) pairs: each value once, in the order they came."""
-    said: dict[str, tuple[str, ...]] = {}
+    said: dict[str, dict[str, None]] = {}
     for subject, value in found:
-        values = said.get(subject)
-        if values is None:
-            said[subject] = (value,)
-        elif value not in values:
-            said[subject] = (*values, value)
-    return said
+        said.setdefault(subject, {})[value] = None
+    return {subject: tuple(values) for subject, values in said.items()}
 
 
 class Ruled:

@@ -14,7 +14,7 @@ from gateway.core.errors import Deny
 from gateway.core.fields import FieldReader, Said
 from gateway.core.globs import Globs, PathGlob
 from gateway.core.model import Provider, Rule, Subject
-from gateway.core.operations import Asked, Calls, Operation, api_part, of_presets, operations
+from gateway.core.operations import Asked, Calls, api_part, of_presets, operations
 from gateway.core.places import Path
 
 _CODES = {
@@ -144,14 +144,25 @@ class Scope:
         for ready in fitting:
             if not ready.rule.subjects:
                 return Outlook(ready.rule)
-        candidates = tuple(Candidate(ready.rule, ready.clauses(asked)) for ready in fitting)
-        return Outlook(fitting[0].rule, None, self._reader(candidates), candidates, path)
+        able = [ready for ready in fitting if ready.idle(asked) is None]
+        if not able:
+            return self._about_none(asked, fitting[0])
+        candidates = tuple(Candidate(ready.rule, ready.clauses(asked)) for ready in able)
+        return Outlook(able[0].rule, None, self._reader(candidates), candidates, path)
 
     def _leads_past(self, method: bytes, path: bytes) -> bool:
         # What is taken out of what is allowed is taken out however it is spelt.
-        asked = self._calls.asked(method, unquote_to_bytes(path).rstrip(b"/"))
-        folded = asked._replace(path=asked.path.lower())
-        return any(operation.fits(folded) for operation in self._uncarried)
+        asked = self._calls.asked(method, unquote_to_bytes(path).rstrip(b"/").lower())
+        return any(operation.fits(asked) for operation in self._uncarried)
+
+    def _about_none(self, asked: Asked, ready: _ReadyRule) -> Outlook:
+        name = ready.idle(asked)
+        assert name is not None
+        reason = (
+            f"{self._named(asked)} is about no {name}; on route {ready.rule.route} only a rule "
+            "with presets, methods or paths allows that"
+        )
+        return Outlook(ready.rule, Deny(403, _CODES[name], reason[0].upper() + reason[1:]))
 
     def _nearest(self, asked: Asked) -> _ReadyRule:
         """Return the rule that goes furthest with `asked`, the first of several."""
@@ -196,9 +207,7 @@ class _ReadyRule:
             (subjects[name], Globs(normal(pattern, subjects[name]) for pattern in patterns))
             for name, patterns in rule.subjects.items()
         )
-        self._free: dict[str, tuple[Operation, ...]] = {
-            name: operations(subjects[name].free) if self.entries else () for name in rule.subjects
-        }
+        self._free = {name: operations(subjects[name].free) for name in rule.subjects}
 
     def fits(self, asked: Asked) -> bool:
         """Whether the rule allows what is done."""
@@ -217,14 +226,24 @@ class _ReadyRule:
         paths = any(glob.matches(asked.path) for glob in self._paths)
         return (presets or not self.rule.presets) and (paths or not self.rule.paths)
 
+    def idle(self, asked: Asked) -> str | None:
+        """Return a subject that decides all in this rule, though `asked` is about none such.
+
+        What a request says of it all the same is what its provider never looks at.
+        """
+        if self.entries:
+            return None
+        return next((name for name in self._free if self._is_free(name, asked)), None)
+
     def clauses(self, asked: Asked) -> tuple[Clause, ...]:
         """Return what the rule says of subjects where `asked` is done."""
         return tuple(
-            Clause(
-                subject.name, globs, not any(one.fits(asked) for one in self._free[subject.name])
-            )
+            Clause(subject.name, globs, not self._is_free(subject.name, asked))
             for subject, globs in self._subjects
         )
+
+    def _is_free(self, name: str, asked: Asked) -> bool:
+        return any(one.fits(asked) for one in self._free[name])
 
 
 def normal(pattern: str, subject: Subject) -> str:

@@ -109,7 +109,7 @@ def scene(
         )
         running = launcher(
             routes + RULES + MORE,
-            head=HEAD + "secrets_dir: secrets\nreload: 0.1\ndeadlines: {wrong_token: 0.05}\n",
+            head=HEAD + "secrets_dir: secrets\nreload: 3600\ndeadlines: {wrong_token: 0.05}\n",
             environ=ENVIRON,
             shapes=("plain", "telegram"),
             folder=folder,

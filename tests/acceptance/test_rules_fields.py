@@ -89,6 +89,7 @@ class Scene:
         """Send all; assert that no reader finds a bad value in what arrived; return which did."""
         token = self.running.token("modest")
         requests = [one.request(number, token) for number, one in enumerate(bodies)]
+        self.origin.requests.clear()
         answers = await volley(self.running.port, requests)
         got = set()
         for one in self.origin.requests:
@@ -195,36 +196,22 @@ def tricks(target: Target) -> list[Body]:
     return found + [Body(target, lie, one.body) for lie in lies for one in honest(target)[:6]]
 
 
-@pytest.mark.parametrize("target", [MODEL, CHAT], ids=["model", "chat"])
-async def test_tricks_by_table_reach_no_provider(scene: Scene, target: Target) -> None:
-    sent = tricks(target)
-    answers, got = await scene.arrived(sent)
-    assert not got, [sent[number] for number in got]
-    codes = {one.error["code"] for one in answers} if target is MODEL else {"scope_unreadable"}
-    assert "scope_unreadable" in codes
-    assert codes <= {"scope_unreadable", "model_not_allowed"}
+async def test_tricks_by_table_reach_no_provider(scene: Scene) -> None:
+    for target in (MODEL, CHAT):
+        sent = tricks(target)
+        answers, got = await scene.arrived(sent)
+        assert not got, [sent[number] for number in got]
+        assert {one.status for one in answers} == {400, 403}, "unclear, or plainly another one"
 
 
-@pytest.mark.parametrize("target", [MODEL, CHAT], ids=["model", "chat"])
-async def test_what_sdks_send_is_no_trick(scene: Scene, target: Target) -> None:
-    sent = honest(target)
-    _, got = await scene.arrived(sent)
-    assert got == set(range(len(sent)))
-    name, bad = target.field.encode(), target.bad
-    swapped = [
-        Body(
-            target,
-            one.kind,
-            one.body.replace(target.good, bad),
-            one.query.replace(target.good, bad),
-        )
-        for one in sent
-    ]
-    assert name
-    scene.origin.requests.clear()
-    answers, got = await scene.arrived(swapped)
-    assert not got
-    assert {one.status for one in answers} == {403}
+async def test_what_sdks_send_is_no_trick(scene: Scene) -> None:
+    for target in (MODEL, CHAT):
+        sent = honest(target)
+        _, got = await scene.arrived(sent)
+        assert got == set(range(len(sent)))
+        answers, got = await scene.arrived([swapped(one) for one in sent])
+        assert not got
+        assert {one.status for one in answers} == {403}
 
 
 def swapped(one: Body) -> Body:

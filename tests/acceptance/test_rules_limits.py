@@ -48,7 +48,7 @@ EVERYTHING = ("{requests: 20, per: minute}", "{concurrency: 7}")
 
 @pytest.fixture(scope="module")
 def running(launcher: Callable[..., Running]) -> Running:
-    return launcher(ROUTES + LIMITS)
+    return launcher(ROUTES + LIMITS, more="reload: 3600\n")  # by signal alone
 
 
 @pytest.fixture(scope="module")

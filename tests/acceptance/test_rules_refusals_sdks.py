@@ -296,7 +296,7 @@ def test_a_poller_that_never_stops_waits_as_it_is_told(
     bot = bot_of("hurried", name)
     token = running.token(bot, "telegram")
     bots.begin(name, running.base("telegram"), token, POLLING[name])
-    outcomes = outcomes_of(running, bot, 4)
+    outcomes = outcomes_of(running, bot, 3)
     number = demo.push("stop", chat_id=7)
     assert bots.end(name).errors == []
     assert outcomes.count("refused") <= len(outcomes) / 2 + 1, outcomes

@@ -131,7 +131,10 @@ PLACES: dict[str, dict[str, str]] = {
     "slack_sdk": {
         "JSON": "client.chat_postMessage(channel=subject, text='x')",
         "form": "client.conversations_history(channel=subject)",
-        "form with a token": "client.chat_postMessage(channel=subject, text='x', token=token)",
+        "form with a token": "client.api_call('chat.postMessage', "
+        "data={'channel': subject, 'text': 'x', 'token': token})",
+        "query": "client.api_call('conversations.info', http_verb='GET', "
+        "params={'channel': subject})",
         "form after an upload": "client.files_upload_v2(channel=subject, content=big)",
     },
 }
@@ -152,25 +155,19 @@ def running(ruled: Running) -> Running:
 
 
 def called(bots: Bots, running: Running, bot: str, name: str, code: str, **names: object) -> Ended:
-    """Let `bot` make a call with an SDK."""
-    provider, place = KITS[name].provider, names.pop("place", "")
-    route = f"{provider}-echo" if place in ECHOES else provider
+    """Let `bot` make a call with an SDK, in which `names` are set."""
+    base, token = running.base(KITS[name].provider), running.token(bot, KITS[name].shape)
+    if names.get("place") in ECHOES:
+        base += "-echo"
     code = f"big, asked = bytes({BIG}), [{{'role': 'user', 'content': 'Hello'}}]\nreturn {code}"
-    return bots.run(
-        name,
-        running.base(route),
-        running.token(bot, KITS[name].shape),
-        code,
-        **names,
-    )
+    return bots.run(name, base, token, code, **names)
 
 
 def place_called(
     bots: Bots, running: Running, bot: str, name: str, place: str, subject: object
 ) -> Ended:
     """Let `bot` make the call in which this SDK names `subject` in this place."""
-    code = PLACES[name][place]
-    return called(bots, running, bot, name, code, place=place, subject=subject)
+    return called(bots, running, bot, name, PLACES[name][place], place=place, subject=subject)
 
 
 def passed_on(running: Running, demo: DemoProcess, bot: str, shape: str) -> list[Sighting]:

@@ -258,6 +258,13 @@ WARNED = {
             "and billing; narrow it by presets"
         ],
     ),
+    "a rule with nothing but models": (
+        allowing("{route: openai, models: [m]}"),
+        [
+            f"{A}.allow[0] lets a bot do all that the key of openai can and is asked with an "
+            "allowed model beside it, such as administration and billing; narrow it by presets"
+        ],
+    ),
     "a generic rule without bounds": (
         allowing("g", head=GENERIC % "example.com"),
         [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -140,6 +141,66 @@ def test_tricks_are_refused(trick: str) -> None:
     with pytest.raises(Refused) as caught:
         read(TRICKS[trick])
     assert caught.value.deny.code == "scope_unreadable"
+
+
+JOINED = JsonFields([Ruled("chat_id", MODEL), Ruled("reply.chat_id", MODEL)])
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param(b'{"chat_id":"a","chatId":"b"}', id="camel"),
+        pytest.param(b'{"chat_id":"a","chatid":"b"}', id="joined"),
+        pytest.param(b'{"chat_id":"a","x":"\\u0041","chatid":"b"}', id="joined-slow"),
+        pytest.param(b'{"chat_id":"a","reply":{"chatId":"b"}}', id="camel-below"),
+        pytest.param(b'{"chat_id":"a","reply":{"chat_id":"a","chatId":"b"}}', id="both-below"),
+    ],
+)
+def test_a_name_without_its_underscores_is_a_disguise(body: bytes) -> None:
+    """Whoever reads JSON for Protocol Buffers takes both."""
+    with pytest.raises(Refused, match="another spelling"):
+        JOINED.read(body)
+
+
+def test_a_name_with_more_underscores_is_another() -> None:
+    assert JOINED.read(b'{"chat_id":"a","chat__id":"b","mod_el":"c"}') == {"model": ("a",)}
+
+
+MANY = 10_001
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param({"names": ["a"] * MANY}, id="values"),
+        pytest.param({"tools": [{}] * MANY}, id="objects"),
+        pytest.param({"ids": "a," * MANY}, id="pieces"),
+        pytest.param({f"x{number}": 0 for number in range(MANY)}, id="members"),
+        pytest.param({"reply": {f"x{number}": 0 for number in range(MANY)}}, id="members-below"),
+        pytest.param({"reply": json.dumps({"x": "y" * 70_000})}, id="json-in-a-string"),
+    ],
+)
+def test_too_much_to_look_at_is_refused(body: dict[str, Any]) -> None:
+    fields = JsonFields(
+        [Ruled(name, MODEL) for name in ("names[]", "tools[].m", "reply.m", "ids,")]
+    )
+    with pytest.raises(Refused, match=r"more than 10000 things|longer than 65536"):
+        fields.read(json.dumps(body).encode())
+    few = {key: value for key, value in body.items() if isinstance(value, list)}
+    assert fields.read(json.dumps({key: value[:-1] for key, value in few.items()}).encode()) in (
+        {},
+        {"model": ("a",)},
+    )
+
+
+def test_many_values_are_gathered_in_time_that_grows_with_their_number() -> None:
+    def seconds(count: int) -> float:
+        body = json.dumps({"names": [f"m{number}" for number in range(count)]}).encode()
+        started = time.perf_counter()
+        assert len(FIELDS.read(body)["model"]) == count
+        return time.perf_counter() - started
+
+    assert min(seconds(10_000) for _ in range(3)) < 50 * min(seconds(1_000) for _ in range(3))
 
 
 def test_every_lookalike_is_folded() -> None:

@@ -482,6 +482,9 @@ class TestFormMultipart:
             pytest.param(b"multipart/form-data; boundary=" + b"X" * 71, id="long"),
             pytest.param(b'multipart/form-data; boundary="X\\X"', id="escaped"),
             pytest.param(b"multipart/form-data; boundary=XX; =", id="loose"),
+            pytest.param(b"multipart/form-data; boundary=XX,Y", id="comma"),
+            pytest.param(b'multipart/form-data; boundary="XX Y"', id="space"),
+            pytest.param(b"multipart/form-data; boundary=XX(Y)", id="comment"),
         ],
     )
     def test_an_unclear_boundary_is_refused(self, content_type: bytes) -> None:

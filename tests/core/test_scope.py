@@ -210,7 +210,6 @@ def test_a_rule_without_subjects_needs_nothing_read() -> None:
         ("GET /v1/models", {"presets": ("read",)}, True),
         ("GET /v1/models", {"methods": ("GET",)}, True),
         ("GET /v1/models", {"paths": ("/v1/*",)}, True),
-        ("GET /v1/models", {}, False),
         ("GET /v1/files/x", {"presets": ("read",)}, True),
         ("GET /v1/files/x/y", {"presets": ("read",)}, False),
         ("POST /v1/models", {"paths": ("/v1/*",)}, False),
@@ -225,6 +224,22 @@ def test_what_is_about_nothing_passes_where_a_rule_names_it(
     assert (outlook.decide({})[1] is None) is passes
     assert outlook.decide({"model": ("gpt",)})[1] is None
     assert outlook.decide({"model": ("other",)})[1] is not None
+
+
+def test_what_is_about_nothing_is_refused_whatever_is_said_beside_it() -> None:
+    """A provider looks at no model where it lists them: one that is named there allows nothing."""
+    only = rule(models=("gpt",))
+    outlook = look(OPENAI, "GET /v1/models", only)
+    assert outlook.rule is only
+    assert outlook.reader is None
+    assert outlook.deny is not None
+    assert outlook.deny.code == "model_not_allowed"
+    assert outlook.deny.reason == (
+        "GET /v1/models is about no model; on route openai only a rule with presets, methods or "
+        "paths allows that"
+    )
+    named = rule(models=("gpt",), presets=("read",))
+    assert look(OPENAI, "GET /v1/models", only, named).decide({})[1] is None
 
 
 def test_two_subjects_of_one_rule() -> None:
@@ -400,6 +415,9 @@ def test_what_leads_past_the_gateway_by_a_method_of_its_own() -> None:
         assert outlook.deny is not None
         assert outlook.deny.code == "not_carried"
         assert "secret" not in outlook.deny.reason
+    loud = Scope(TELEGRAM, (rule("telegram"),)).look(b"GET", b"/BOTsecret/logOut")
+    assert loud.deny is not None
+    assert loud.deny.code == "not_carried"
     assert telegram("logOuts", rule("telegram")).deny is None
     assert look(OPENAI, "POST /v1/realtime", rule()).deny is None
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import itertools
 import socket
-from ipaddress import IPv4Address
 from collections.abc import Callable
+from ipaddress import IPv4Address
 from typing import Any
 
 from gateway.downstream import BotConnection
