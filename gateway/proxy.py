@@ -137,7 +137,7 @@ class Proxy:
             if x.standing is None or not x.standing.observe:
                 self.broken(x, refused.deny)
                 return False
-            x.observed = refused.deny.code
+            x.observed = x.observed or refused.deny.code
         return True
 
     def _keep(self, x: Exchange, data: bytes, ended: bool) -> None:
@@ -180,7 +180,8 @@ class Proxy:
             return False
         x.answer = answer
         x.parts = []
-        self._bodies.forget(x)  # its provider took it, however long the answer lasts
+        if x.read:  # its provider took it, however long the answer lasts
+            self._bodies.forget(x)
         x.status = answer.status
         x.first_byte = now = perf_counter()
         x.request_id = answer.request_id.decode("latin-1")

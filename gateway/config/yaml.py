@@ -12,7 +12,8 @@ import yaml
 from gateway.config.errors import ConfigError, Problem, Trail, dotted
 
 MAX_VALUES = 2_000_000
-"""Counted after aliases are followed, so that nested anchors cannot multiply."""
+MAX_COPIES = 100_000
+"""Of values that aliases repeat, so that nested anchors cannot multiply."""
 MAX_DEPTH = 32
 
 _LOADER = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
@@ -111,7 +112,9 @@ class _Reading:
         self._anchors: dict[str, Sequence[yaml.Event]] = {}
         self._open: set[str] = set()
         self._named: set[tuple[Mark, str]] = set()
-        self._count = 0
+        self._count = self._copies = 0
+        self._following = 0
+        """How many aliases the values at hand come through."""
 
     def document(self, events: Iterator[yaml.Event]) -> object:
         """Return the value of the only document there may be."""
@@ -147,10 +150,13 @@ class _Reading:
 
     def _count_one(self, event: yaml.Event, path: Trail) -> None:
         self._count += 1
+        self._copies += self._following > 0
         if len(path) > MAX_DEPTH:
             raise _unreadable(self._file, _mark(event), f"nested more than {MAX_DEPTH} deep")
         if self._count > MAX_VALUES:
-            message = f"more than {MAX_VALUES} values, with aliases followed"
+            raise _unreadable(self._file, _mark(event), f"more than {MAX_VALUES} values")
+        if self._copies > MAX_COPIES:
+            message = f"more than {MAX_COPIES} values that aliases repeat"
             raise _unreadable(self._file, _mark(event), message)
 
     def _anchored(
@@ -172,7 +178,10 @@ class _Reading:
         elif name in self._open:
             self._problem(whole[0], path, "an anchor cannot contain itself")
         else:
-            return self._again(name, whole, path)
+            self._following += 1
+            value = self._again(name, whole, path)
+            self._following -= 1
+            return value
         return None
 
     def _again(self, name: str, whole: Sequence[yaml.Event], path: Trail) -> object:

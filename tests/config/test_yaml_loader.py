@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.config.errors import ConfigError
-from gateway.config.yaml import MAX_DEPTH, MAX_VALUES, Mark, parse
+from gateway.config.yaml import MAX_COPIES, MAX_DEPTH, Mark, parse
 
 
 def value(text: str) -> object:
@@ -127,7 +127,13 @@ def test_anchors_cannot_multiply_without_end() -> None:
     lines = ["a0: &a0 [1, 1, 1, 1, 1, 1, 1, 1, 1, 1]"]
     lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 10)]
     found = messages("\n".join(lines))
-    assert found == [f"f:1:34: more than {MAX_VALUES} values, with aliases followed"]
+    assert found == [f"f:1:31: more than {MAX_COPIES} values that aliases repeat"]
+
+
+def test_a_file_has_only_so_many_values(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.config.yaml.MAX_VALUES", 5)
+    assert messages("[1, 2, 3, 4]") == []
+    assert messages("[1, 2, 3, 4, 5]") == ["f:1:14: more than 5 values"]
 
 
 def test_a_problem_in_an_anchor_is_named_once() -> None:

@@ -94,6 +94,8 @@ def test_what_is_said(text: bytes, said: tuple[str, ...]) -> None:
         pytest.param(b"reply[id]=5", id="brackets-for-json"),
         pytest.param(b"all=[[1]]", id="array-in-array"),
         pytest.param(b"all[]=1", id="brackets-for-array"),
+        pytest.param(b'{"chat_id":2,"x":"&chat_id=1&"}', id="json"),
+        pytest.param(b'\xef\xbb\xbf [{"chat_id":2,"x":"&chat_id=1&"}]', id="json-in-disguise"),
         pytest.param("chat_id=1".encode("utf-16"), id="utf-16"),
         pytest.param("chat_id=1".encode("utf-16-le"), id="utf-16-le"),
         pytest.param(b"\xef\xbb\xbfchat_id=1", id="bom"),
