@@ -60,7 +60,9 @@ class Bodies:
         if expected > sizes.peek:
             reason = f"The request's body must be read, of which at most {sizes.peek} bytes are"
             raise Refused(Deny(413, "body_too_large", reason, repeatable=False))
-        if self._reading + more > sizes.peeks:
+        # Who has shown no token yet leaves room for those who have.
+        room = sizes.peeks if x.bot else max(sizes.peeks // 2, sizes.peek)
+        if self._reading + more > room:
             raise Refused(_NO_MEMORY)
         self._reading += more
         x.read += more

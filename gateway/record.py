@@ -52,13 +52,10 @@ def _outcome(x: Exchange) -> str:
 def _path(route: Route, path: bytes, known: bool) -> str:
     """Return the path after the prefix, without its query and without a token in it.
 
-    A path that no route takes may hold a token anywhere, so nothing is said of it; nor where
-    the token was looked for in the path, and neither there nor elsewhere was one that is `known`.
+    A path that no route takes may hold a token anywhere, so nothing is said of it; nor where no
+    token was `known`, unless one stood where this route looks for it in the path.
     """
-    elsewhere = not known and not any(
-        place.find(Outgoing(path, None, (), [])) for place in route.in_path
-    )
-    if route.in_path and elsewhere:
+    if not known and not any(place.find(Outgoing(path, None, (), [])) for place in route.in_path):
         return ""
     for place in route.in_path:
         shown = Outgoing(path, None, (), [])

@@ -151,8 +151,8 @@ class Gateway:
 
     def _expire(self) -> None:
         """Cut what an expired token still carries."""
-        self.proxy.end(cuts.expired(self.store, time.time()), cuts.EXPIRED)
         self._expiry = self._loop.call_later(_EXPIRY, self._expire)
+        self.proxy.end(cuts.expired(self.store, time.time()), cuts.EXPIRED)
 
     def _checks(self) -> dict[str, Callable[[], str | None]]:
         return {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from asyncio import Future
 from collections.abc import Awaitable
-from time import perf_counter
+from time import perf_counter, time
 
 from gateway.admission import object_to
 from gateway.audit import Audit
@@ -76,7 +76,7 @@ class Steps:
         if token is None:
             raise Refused(_UNKNOWN_TOKEN)
         x.token, x.bot = token, token.bot
-        if token.expires is not None and x.wall >= token.expires:
+        if token.expires is not None and time() >= token.expires:  # now: a body was read
             raise Refused(EXPIRED)
 
     def reserve(self, x: Exchange) -> Awaitable[None] | None:

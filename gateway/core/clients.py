@@ -15,6 +15,7 @@ from gateway.core.errors import Deny
 from gateway.core.model import Network, Networks, Proxies
 
 _MOST = 64  # elements of a header that are walked; beyond these none can be read
+_LONGEST = 128  # bytes of one element, which holds an address and a port
 _REMEMBERED = 4096
 _LINK_LOCAL = IPv6Network("fe80::/10")
 _MAPPED = IPv6Network("::ffff:0:0/96")
@@ -178,7 +179,8 @@ def _forwarded(line: bytes) -> list[bytes]:
 
 
 def _node(raw: bytes) -> str | None:
-    match = _NODE.fullmatch(raw.strip(b" \t").decode("latin-1"))
+    text = raw.strip(b" \t")
+    match = _NODE.fullmatch(text.decode("latin-1")) if len(text) <= _LONGEST else None
     if match is None:
         return None
     try:

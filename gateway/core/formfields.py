@@ -14,6 +14,7 @@ from gateway.core.ruled import Ruled, Said, folded, said_of, unreadable
 _MOST = 1_000  # fields, as in most form readers
 _CONTROL = re.compile(r"[\0-\x1f\x7f]")
 _BEFORE_JSON = b" \t\r\n\xef\xbb\xbf"
+_INSIDE = re.compile(r"[\[.]")
 _NO_LETTER = re.compile(r"[\W_]")
 
 
@@ -105,11 +106,12 @@ class FormFields:
     def _is_like_one(self, name: str) -> bool:
         """Whether readers that drop, join or convert what is no letter would find a ruled name.
 
-        `Chat-Id`, `chatId`, `chat_id[]`, `chat.id`, `chat_id[x]`, `chat%5Fid` after decoding.
+        `Chat-Id`, `chatId`, `chat_id[]`, `chat.id`, `chat_id[x]`, `chat_id.x`, `chat%5Fid` after
+        decoding.
         """
         readings = [name, unquote(name)] if "%" in name else [name]
-        if "[" in readings[-1]:
-            readings += [reading.partition("[")[0] for reading in readings]
+        if "[" in readings[-1] or "." in readings[-1]:
+            readings += [_INSIDE.split(reading, maxsplit=1)[0] for reading in readings]
         return any(_skeleton(reading) in self._skeletons for reading in readings)
 
 

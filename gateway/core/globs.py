@@ -111,8 +111,11 @@ class PathGlob:
         )
 
     def _split(self, path: str) -> list[str]:
-        """Return the segments of `path`; the last is all the rest where the pattern is open."""
-        return path.split("/", len(self._segments) - 1 if self._open else -1)
+        """Return the segments of `path`; the last is all the rest where the pattern is open.
+
+        Of a path that has more than the pattern there is one more, which is enough to tell.
+        """
+        return path.split("/", len(self._segments) - self._open)
 
     def covers(self, other: PathGlob) -> bool:
         """Whether this certainly matches all that `other` does."""

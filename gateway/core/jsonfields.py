@@ -28,6 +28,7 @@ _LONGEST = 64 * 1024
 # A text without any of these holds no array and no object, whoever reads it as JSON.
 _HOLDS = re.compile(r"""[{\["\\]""")
 _SHORT = 128
+_LONGEST_KEYS = 1024
 _REMEMBERED = 1024
 _MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
@@ -39,7 +40,7 @@ class JsonFields:
     nothing in the body's object could be a ruled field in disguise; the other weighs every pair.
     """
 
-    __slots__ = ("_by_top", "_has_case", "_joined", "_known", "_meant", "_names", "_quoted")
+    __slots__ = ("_alike", "_by_top", "_known", "_meant", "_names", "_quoted")
 
     def __init__(self, fields: Sequence[Ruled]) -> None:
         self._by_top: dict[str, tuple[Ruled, ...]] = {}
@@ -49,12 +50,12 @@ class JsonFields:
         self._quoted = {name: f'"{name}"'.encode() for name in self._by_top}
         self._meant = {spelt: name for name in self._names for spelt in spellings(name)}
         """The ruled name that a folded key could be taken for."""
-        self._joined = self._meant.keys() - self._names
-        self._has_case = any(folded(name) != name for name in self._names)
         if len(self._meant) < sum(len(spellings(name)) for name in self._names):
             raise ValueError("two ruled fields differ in nothing but case or `_`")
         self._known: dict[tuple[str, bytes], Said] = {}
         """What short texts say: most requests say the same again and again."""
+        self._alike: dict[str, bool] = {}
+        """Whether one of some keys could be taken for a ruled one: most have the same keys."""
 
     def read(self, body: bytes) -> Said:
         """Return what `body` says. Raises scope_unreadable where it could be read otherwise."""
@@ -126,10 +127,15 @@ class JsonFields:
 
     def _is_like(self, keys: Mapping[str, object]) -> bool:
         """Whether one of the keys could be taken for a ruled one."""
-        joined = " ".join(keys)
-        if joined.isascii() and joined.islower() and not self._has_case:
-            return not self._joined.isdisjoint(keys)
-        return any(key not in self._by_top and folded(key) in self._meant for key in keys)
+        together = "\0".join(keys)  # no key holds that here: it would be escaped by `\u`
+        known = self._alike.get(together)
+        if known is None:
+            known = any(key not in self._by_top and folded(key) in self._meant for key in keys)
+            if len(self._alike) >= _REMEMBERED:
+                self._alike.clear()
+            if len(together) <= _LONGEST_KEYS:
+                self._alike[together] = known
+        return known
 
 
 def texts(value: object, steps: tuple[str, ...], written: str) -> Sequence[str]:

@@ -41,6 +41,7 @@ _CONTROL_ESCAPE = re.compile(rb"%(?:[01][0-9A-Fa-f]|7[Ff])")
 _HOST = re.compile(rb"(?:[0-9A-Za-z._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
 _LENGTH_LINE = re.compile(rb"\r\n[Cc]ontent-[Ll]ength: ([1-9][0-9]{0,17})(?=\r\n)")
 _ZERO = ord("0")
+_LONGEST = 4096  # bytes of a head that is kept for the next one, on every connection that is open
 
 
 class Learnt:
@@ -199,7 +200,7 @@ class HeadReader:
             return last
         head = read_request(raw, kinds, most)
         # Kept only where `rest` says nothing of a length, not even 0: then another may be put in.
-        if isinstance(head, RequestHead) and head.length == length:
+        if isinstance(head, RequestHead) and head.length == length and len(raw) <= _LONGEST:
             self._raw, self._rest, self._kinds, self._last = raw, rest, kinds, head
         return head
 
@@ -339,11 +340,14 @@ _Special = Callable[[RequestHead, bytes], Deny | None]
 _SPECIAL: dict[int, _Special] = {kind: _once(kind) for kind in ONCE}
 _SPECIAL |= {HOST: _host, LENGTH: _length, CODING: _coding, EXPECT: _expect, TYPE: _type}
 _SPECIAL |= {UPGRADE: _upgrade, CONNECTION: _named, ENCODING: _encoding, FORWARDED: _forwarded}
+_OF_THE_BODY = frozenset((b"content-type", b"content-encoding"))
 _KEPT = frozenset({KEEP, TYPE, ENCODING, *ONCE})
 
 
-def _connection(head: RequestHead, named: list[bytes]) -> RequestHead:
+def _connection(head: RequestHead, named: list[bytes]) -> RequestHead | Deny:
     """Apply RFC 9110 7.6.1: what Connection lists stays on this connection."""
+    if not _OF_THE_BODY.isdisjoint(named):  # it would be judged as what its provider cannot see
+        return _bad("content_type", "Connection lists a header that says what the body is")
     if b"close" in named:
         head.close = True
     head.upgrade = head.offered if b"upgrade" in named else b""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from ipaddress import ip_address, ip_network
 from itertools import pairwise
@@ -119,6 +120,15 @@ def test_allowlist_against_the_standard_library(
             for network in some
             if form == folded or network.prefixlen >= 96
         )
+
+
+@pytest.mark.parametrize("element", [b":" * 60_000 + b"g", b"1." * 30_000, b"[" + b":" * 60_000])
+def test_a_long_element_costs_little(element: bytes) -> None:
+    started = time.perf_counter()
+    who = client(PROXY, [element], XFF)
+    assert isinstance(who, Deny)
+    assert who.code == "address_unreadable"
+    assert time.perf_counter() - started < 1
 
 
 def test_allowlist_remembers_boundedly() -> None:

@@ -59,6 +59,7 @@ def test_what_is_said(text: bytes, said: tuple[str, ...]) -> None:
         pytest.param("chat_\u0131d=2".encode(), id="turkish"),
         pytest.param(b"chat_id[]=2", id="brackets"),
         pytest.param(b"chat_id[0]=2", id="index"),
+        pytest.param(b"chat_id.0=2", id="dotted-index"),
         pytest.param(b"chat_id%5B%5D=2", id="escaped-brackets"),
         pytest.param(b"chat[id=2", id="php-open-bracket"),
         pytest.param(b"chat.id=2", id="php-dot"),
@@ -100,6 +101,7 @@ def test_what_is_said(text: bytes, said: tuple[str, ...]) -> None:
         pytest.param("chat_id=1".encode("utf-16-le"), id="utf-16-le"),
         pytest.param(b"\xef\xbb\xbfchat_id=1", id="bom"),
         pytest.param(b"&".join([b"a=1"] * 1001), id="too-many"),
+        pytest.param(b"a=1" + b";" * 1001, id="too-many-semicolons"),
         pytest.param(b"reply=" + b"[" * 100_000, id="deep"),
     ],
 )

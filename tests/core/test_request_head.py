@@ -86,6 +86,8 @@ def test_http10_closes_and_knows_no_continue() -> None:
         pytest.param(b"Content-Length: " + b"1" * 19, "content_length", 400, id="too-long"),
         pytest.param(b"Transfer-Encoding: gzip", "transfer_encoding", 400, id="gzip"),
         pytest.param(b"Expect: something", "expectation", 417, id="expectation"),
+        pytest.param(b"Connection: x, Content-Type", "content_type", 400, id="type-taken-out"),
+        pytest.param(b"Connection: content-encoding", "content_type", 400, id="coding-taken-out"),
         pytest.param(b"X_A: b", "header_name", 400, id="underscore"),
         pytest.param(b" X-A: b", "header_name", 400, id="fold"),
         pytest.param(b"X-A : b", "header_name", 400, id="space-before-colon"),
@@ -180,6 +182,14 @@ class TestRemembered:
                 alone.chunked,
                 alone.lines,
             )
+
+    def test_long_heads_are_not_kept(self) -> None:
+        """Every open connection would keep its last one, and anybody may open connections."""
+        reader, kinds = HeadReader(), request_kinds()
+        for length, is_kept in ((1_000, True), (10_000, False)):
+            head = self.PLAIN + b"X-A: " + b"a" * length + b"\r\n\r\n"
+            first = reader.read(head, kinds, 128)
+            assert (reader.read(head, kinds, 128) is first) is is_kept
 
     def test_a_length_of_zero_stays(self) -> None:
         head = self.read(b"Content-Length: 0\r\n", b"Content-Length: 0\r\n")

@@ -190,6 +190,7 @@ def test_a_bot_that_is_wrong(scene: Scene, route: str) -> None:
         scene.build(route, wrong),
         scene.build(route, scene.running.token("idle")),
         good.replace(b"/" + route.encode(), b"/nowhere", 1),
+        good.replace(b"/" + route.encode(), b"/bearer", 1),
         good.replace(b"Host: gateway", b"Authorization: Bearer other\r\nX-Key: other\r\nHost: a b"),
         good.replace(b"HTTP/1.1", b"HTTP/2.0", 1),
         good.replace(b"Host: gateway", b"Host: gateway\r\nX:" + b"x" * 70_000),
