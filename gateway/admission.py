@@ -86,7 +86,7 @@ class Admission:
             else:
                 if outgoing.body is None:
                     outgoing.body = await self._bodies.whole(x)
-                more = learnt.reading.read(outgoing.body)
+                more = await self._bodies.read(learnt.reading, outgoing.body)
         except Refused as refused:
             x.watch = None
             _unread(x, refused.deny)

@@ -5,14 +5,19 @@ from __future__ import annotations
 from asyncio import AbstractEventLoop
 
 from gateway.core.errors import Deny, Refused
-from gateway.core.fields import FormScan
+from gateway.core.fields import FormScan, Reading, Said
 from gateway.exchange import Exchange
+
+_LONG = 64 * 1024
 
 
 class Bodies:
-    """The bodies being read at this moment. What is read is kept in the exchange's `parts`."""
+    """The bodies being read at this moment. What is read is kept in the exchange's `parts`.
 
-    def __init__(self, loop: AbstractEventLoop) -> None:
+    `loop` is None in a rehearsal: bodies are whole then, and nobody else waits.
+    """
+
+    def __init__(self, loop: AbstractEventLoop | None) -> None:
         self._loop = loop
         self._reading = 0
 
@@ -25,6 +30,15 @@ class Bodies:
         x.parts = [body]
         return body
 
+    async def read(self, reading: Reading, body: bytes) -> Said:
+        """Return what a whole body says. Raises Refused; a long one keeps nobody else waiting."""
+        if len(body) <= _LONG or self._loop is None:
+            return reading.read(body)
+        said = await self._loop.run_in_executor(None, _attempt, reading, body)
+        if isinstance(said, Deny):
+            raise Refused(said)
+        return said
+
     async def beginning(self, x: Exchange, scan: FormScan) -> None:
         """Wait until `scan` has seen all that it needs. What follows is watched as it passes."""
         self._account(x, x.received, x.received)
@@ -35,6 +49,7 @@ class Bodies:
     async def _more(self, x: Exchange) -> None:
         if x.head.expect and not x.received:
             x.bot_side.invite_body()
+        assert self._loop is not None
         x.reading = self._loop.create_future()
         try:
             await x.reading
@@ -74,3 +89,11 @@ class Bodies:
 
 
 _NO_MEMORY = Deny(503, "busy", "Too many request bodies are being read", repeatable=True)
+
+
+def _attempt(reading: Reading, body: bytes) -> Said | Deny:
+    """Read in a thread. Nobody may be left to hear of a refusal, so it is a value."""
+    try:
+        return reading.read(body)
+    except Refused as refused:
+        return refused.deny

@@ -12,6 +12,7 @@ from gateway import providers
 from gateway.config import environment
 from gateway.core.errors import SecretUnavailable
 from gateway.core.model import Bot, Network, Route, Rule, Snapshot, Token
+from gateway.core.operations import presets_of
 from gateway.core.rules import covers, unreachable
 from gateway.core.secret import SecretRef
 from gateway.sources import Source
@@ -113,12 +114,10 @@ def _of_rule(route: Route, rule: Rule, earlier: tuple[Rule, ...]) -> Iterator[st
     wider = next((one for one in earlier if covers(provider, one, rule)), None)
     if wider is not None:
         yield f"{rule.place} adds nothing: {wider.place} allows all of it already"
-    if route.secret and not (rule.presets or rule.methods or rule.paths):
+    if route.secret and not (presets_of(provider, rule) or rule.methods or rule.paths):
         remedy = "presets" if provider.presets else "methods or paths"
-        named = " or ".join(f"an allowed {name}" for name in rule.subjects)
-        beside = f" and is asked with {named} beside it" if named else ""
         yield (
-            f"{rule.place} lets a bot do all that the key of {route.name} can{beside}, such as "
+            f"{rule.place} lets a bot do all that the key of {route.name} can, such as "
             f"administration and billing; narrow it by {remedy}"
         )
 
@@ -130,6 +129,9 @@ def _of_bots(snapshot: Snapshot, tokens: Iterable[Token]) -> Iterator[str]:
     for bot in snapshot.bots.values():
         if not bot.allow:
             yield f"{bot.place} may use nothing: it has no `allow`"
+        for label in bot.labels if snapshot.labels else ():
+            if label not in snapshot.labels:
+                yield f"{bot.place} has the label {label}, of which `labels` says nothing"
         if bot.observe:
             yield f"{bot.place} is only observed: what would be refused to it is let pass"
     for token in tokens:

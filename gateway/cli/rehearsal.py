@@ -87,7 +87,7 @@ class Rehearsal:
         nobody: Any = None
         store: Any = known
         self.request = request
-        self._bodies = Bodies(nobody)
+        self._bodies = Bodies(None)
         self._admission = Admission(store, self._bodies)
         self._steps = Steps(store, nobody, nobody, nobody, self._bodies)
         self._policy = Policy(_enforcing(known.snapshot) if strict else known.snapshot)

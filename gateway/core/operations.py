@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from gateway.core.globs import Glob, PathGlob
-from gateway.core.model import Provider
+from gateway.core.model import Provider, Rule
 
 
 class Asked(NamedTuple):
@@ -94,6 +94,17 @@ def _begins(pattern: list[str], segments: list[str]) -> bool:
 def operations(texts: Iterable[str]) -> tuple[Operation, ...]:
     """Read the notation."""
     return tuple(Operation(text) for text in texts)
+
+
+def presets_of(provider: Provider, rule: Rule) -> tuple[str, ...]:
+    """Return the presets that `rule` goes by.
+
+    Those that it names; all of the provider's, where it names nothing but subjects: else whoever
+    names an allowed model or chat in passing could administer, bill and train.
+    """
+    if rule.presets or rule.methods or rule.paths or not rule.subjects:
+        return rule.presets
+    return tuple(provider.presets)
 
 
 def of_presets(provider: Provider, presets: Iterable[str]) -> tuple[Operation, ...]:

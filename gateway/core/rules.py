@@ -8,7 +8,7 @@ from itertools import product
 
 from gateway.core.globs import Glob, PathGlob
 from gateway.core.model import Provider, Rule, Subject
-from gateway.core.operations import Operation, of_presets, operations
+from gateway.core.operations import Operation, of_presets, operations, presets_of
 from gateway.core.request import METHODS
 from gateway.core.scope import normal
 
@@ -27,7 +27,7 @@ def covers(provider: Provider, rule: Rule, other: Rule) -> bool:
 
     Both are of one route, and their presets and subjects the provider's.
     """
-    presets = of_presets(provider, rule.presets)
+    presets = of_presets(provider, presets_of(provider, rule))
     methods = tuple(Glob(method.lower()) for method in rule.methods)
     paths = tuple(PathGlob(path) for path in rule.paths)
     for done in _operations(provider, other):
@@ -61,11 +61,10 @@ def _operations(provider: Provider, rule: Rule) -> tuple[Operation, ...]:
     methods = rule.methods or ("*",)
     pairs = (f"{method} {path}".strip() for method, path in product(methods, rule.paths or ("",)))
     listed = operations(pairs)
-    if not rule.presets:
+    named = of_presets(provider, presets_of(provider, rule))
+    if not named:
         return listed
-    return tuple(
-        one for one in of_presets(provider, rule.presets) if any(one.meets(two) for two in listed)
-    )
+    return tuple(one for one in named if any(one.meets(two) for two in listed))
 
 
 def _methods(provider: Provider, rule: Rule) -> Iterator[str]:

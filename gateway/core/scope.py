@@ -14,7 +14,7 @@ from gateway.core.errors import Deny
 from gateway.core.fields import FieldReader, Said
 from gateway.core.globs import Globs, PathGlob
 from gateway.core.model import Provider, Rule, Subject
-from gateway.core.operations import Asked, Calls, api_part, of_presets, operations
+from gateway.core.operations import Asked, Calls, api_part, of_presets, operations, presets_of
 from gateway.core.places import Path
 
 _CODES = {
@@ -200,7 +200,7 @@ class _ReadyRule:
         self.rule = rule
         self.entries = rule.presets + rule.methods + rule.paths
         """All that it names of what may be done."""
-        self._presets = of_presets(provider, rule.presets)
+        self._presets = of_presets(provider, presets_of(provider, rule))
         self._methods = Globs(method.lower() for method in rule.methods)
         self._paths = tuple(PathGlob(path) for path in rule.paths)
         self._subjects = tuple(
@@ -211,12 +211,12 @@ class _ReadyRule:
 
     def fits(self, asked: Asked) -> bool:
         """Whether the rule allows what is done."""
-        if not self.entries:
+        if not self.entries and not self._presets:
             return True
         return (
             asked.method is not None
             and (not self.rule.methods or asked.method.lower() in self._methods)
-            and (not self.rule.presets or any(one.fits(asked) for one in self._presets))
+            and (not self._presets or any(one.fits(asked) for one in self._presets))
             and (not self.rule.paths or any(glob.matches(asked.path) for glob in self._paths))
         )
 
@@ -224,7 +224,7 @@ class _ReadyRule:
         """Whether the rule would allow the path with some method."""
         presets = any(one.path is None or one.path.matches(asked.path) for one in self._presets)
         paths = any(glob.matches(asked.path) for glob in self._paths)
-        return (presets or not self.rule.presets) and (paths or not self.rule.paths)
+        return (presets or not self._presets) and (paths or not self.rule.paths)
 
     def idle(self, asked: Asked) -> str | None:
         """Return a subject that decides all in this rule, though `asked` is about none such.

@@ -67,7 +67,7 @@ CASES: dict[str, tuple[str, Ask]] = {
         Ask("writer", "POST", HEARD,
             form_of(file=b"wav", after=part_of("model", "text-x")), (MULTIPART,))),
     "model in the path": ("", Ask("reader", "GET", "/openai/v1/models/gpt-5-mini")),
-    "other path for the preset": (NO_MODEL,
+    "other path for the preset": (NO_PATH,
         Ask("reader", "POST", TUNING, b'{"model": "o9"}', (JSON,))),
     "what no preset holds": (NO_PATH,
         Ask("writer", "POST", TUNING, b'{"model": "gpt-5-mini"}', (JSON,))),

@@ -258,12 +258,14 @@ WARNED = {
             "and billing; narrow it by presets"
         ],
     ),
-    "a rule with nothing but models": (
+    "a rule with nothing but models goes by presets": (
         allowing("{route: openai, models: [m]}"),
-        [
-            f"{A}.allow[0] lets a bot do all that the key of openai can and is asked with an "
-            "allowed model beside it, such as administration and billing; narrow it by presets"
-        ],
+        [],
+    ),
+    "a label without limits beside one with": (
+        f"{OPENAI}labels: {{team: {{limits: [{{concurrency: 1}}]}}}}\n"
+        f"bots: {{a: {{labels: [team, taem], allow: [{NARROW}]}}}}",
+        ["routes.yaml:3 bots.a has the label taem, of which `labels` says nothing"],
     ),
     "a generic rule without bounds": (
         allowing("g", head=GENERIC % "example.com"),

@@ -162,6 +162,11 @@ def test_a_body_from_a_file_takes_the_token_in(here: Path) -> None:
     assert (here / "task.json").read_text() == '{"task": 1}'
 
 
+def test_a_long_body_is_read_too() -> None:
+    body = b'{"x": "' + b"x" * 200_000 + b'", "model": "gpt-5-mini"}'
+    assert explained(*CHAT, given=body)["allowed"]
+
+
 def test_a_body_larger_than_is_read_is_refused() -> None:
     body = b'{"model": "gpt-5-mini", "x": "' + b"x" * 2_000_000 + b'"}'
     assert code(explained(*CHAT, given=body)) == "body_too_large"

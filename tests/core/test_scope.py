@@ -201,7 +201,16 @@ def test_every_value_that_is_named_must_be_allowed(
 def test_a_rule_without_subjects_needs_nothing_read() -> None:
     rules = [rule(models=("a",)), rule(presets=("inference",))]
     assert look(OPENAI, "POST /v1/chat", *rules) == Outlook(rules[1])
-    assert look(OPENAI, "POST /v1/other", *rules).reader is not None
+    assert look(OPENAI, "GET /v1/models/a", *rules).reader is not None
+
+
+@pytest.mark.parametrize("asked", ["POST /v1/other", "DELETE /v1/models/a", "GET /v1/organization"])
+def test_a_rule_of_subjects_alone_allows_what_presets_hold(asked: str) -> None:
+    """Else whoever names an allowed model in passing could administer, bill and train."""
+    outlook = look(OPENAI, asked, rule(models=("*",)))
+    assert outlook.deny is not None
+    assert outlook.deny.code in ("method_not_allowed", "path_not_allowed")
+    assert look(OPENAI, asked, rule(models=("*",), paths=("/**",))).deny is None
 
 
 @pytest.mark.parametrize(
@@ -434,11 +443,11 @@ def test_no_rule_at_all() -> None:
 )
 def test_no_reason_is_long_or_unprintable(value: str, path: str, patterns: list[str]) -> None:
     some = tuple(patterns)
-    scope = Scope(OPENAI, (rule("r" * 64, paths=some), rule("r" * 64, models=some, paths=("/m",))))
+    outlook = look(OPENAI, "GET /m", rule("r" * 64, models=some, paths=("/m",)))
     reasons = [
-        scope.look(b"OPTIONS", b"/" + path.encode()).deny,
-        scope.look(b"GET", b"/m").decide({"model": (value,)})[1],
-        scope.look(b"GET", b"/m").decide({})[1],
+        Scope(OPENAI, (rule("r" * 64, paths=some),)).look(b"OPTIONS", b"/" + path.encode()).deny,
+        outlook.decide({"model": (value,)})[1],
+        outlook.decide({})[1],
     ]
     for deny in reasons:
         if deny is not None:
@@ -451,12 +460,12 @@ def test_no_reason_is_long_or_unprintable(value: str, path: str, patterns: list[
 
 
 def test_an_outlook_does_not_change_and_its_reader_is_built_once() -> None:
-    scope = Scope(OPENAI, (rule(models=("a",)), rule(paths=("/v1/y",), channels=("c",))))
-    one, other = scope.look(b"POST", b"/v1/x"), scope.look(b"PUT", b"/v1/z")
+    scope = Scope(OPENAI, (rule(models=("a",)), rule(paths=("/v1/chat/y",), channels=("c",))))
+    one, other = scope.look(b"POST", b"/v1/chat/x"), scope.look(b"POST", b"/v1/embeddings")
     assert one.reader is other.reader
-    both = scope.look(b"POST", b"/v1/y")
+    both = scope.look(b"POST", b"/v1/chat/y")
     assert both.reader is not one.reader
-    assert scope.look(b"POST", b"/v1/y").reader is both.reader
+    assert scope.look(b"POST", b"/v1/chat/y").reader is both.reader
     assert one.reader is not None
     assert both.reader is not None
     assert one.reader.head(b"/v1/models/models%2Fa", None) == {"model": ("a",)}
@@ -474,9 +483,10 @@ def test_a_rule_that_names_what_the_provider_lacks_is_no_rule() -> None:
 def test_every_subject_of_a_provider_has_a_code(name: str) -> None:
     provider = providers.load(name)
     for subject in provider.subjects:
-        only = rule(**{subject.name + "s": ("a",)})
-        outlook = Scope(provider, (only,)).look(b"POST", b"/nothing/of/the/kind")
-        assert outlook.reader is not None
+        only = rule(**{subject.name + "s": ("a",)}, methods=("*",))
+        scope = Scope(provider, (only,))
+        looks = [scope.look(b"POST", path) for path in (b"/bot1:x/go", b"/api/chat.go")]
+        outlook = next(one for one in looks if one.reader is not None)
         _, deny = outlook.decide({})
         assert deny is not None
         assert deny.code == f"{subject.name}_not_allowed"
@@ -509,22 +519,28 @@ def is_one_of(operations: tuple[str, ...], method: str, path: str) -> bool:
     return any(method == one and PathGlob(glob).matches(path) for one, glob in pairs)
 
 
-def obvious(one: Rule, method: str, path: str, said: dict[str, tuple[str, ...]]) -> bool:
-    if one.presets:
-        listed = sum((OPENAI.presets[preset] for preset in one.presets), ())
+def obviously_done(one: Rule, method: str, path: str) -> bool:
+    if one.presets or (one.subjects and not one.methods and not one.paths):
+        listed = sum((OPENAI.presets[preset] for preset in one.presets or OPENAI.presets), ())
         if not is_one_of(listed, method, path):
             return False
     if one.methods and method not in one.methods:
         return False
-    if one.paths and not any(PathGlob(glob).matches(path) for glob in one.paths):
+    return not one.paths or any(PathGlob(glob).matches(path) for glob in one.paths)
+
+
+def obvious(one: Rule, method: str, path: str, said: dict[str, tuple[str, ...]]) -> bool:
+    if not obviously_done(one, method, path):
         return False
+    names_operations = one.presets or one.methods or one.paths
     for subject in (MODEL, CHANNEL):
         if subject.name in one.subjects:
+            if not names_operations and is_one_of(subject.free, method, path):
+                return False
             named = said.get(subject.name, ())
             for value in named:
                 if not any(Glob(glob).matches(value) for glob in one.subjects[subject.name]):
                     return False
-            names_operations = one.presets or one.methods or one.paths
             free = names_operations and is_one_of(subject.free, method, path)
             if not named and not free:
                 return False

@@ -35,6 +35,7 @@ def configure(
     admin: int = 0,
     log: str = "info",
     route: dict[str, Any] | None = None,
+    rule: dict[str, Any] | None = None,
     **sections: dict[str, Any],
 ) -> Path:
     """Write a configuration with one route to `upstream` (a URL or a port) and one bot."""
@@ -51,7 +52,7 @@ def configure(
         "routes": {"openai": keys},
         "bots": {
             "tester": {
-                "allow": ["openai"],
+                "allow": [{"route": "openai", **(rule or {})}],
                 "tokens": ["sha256:" + sha256(TOKEN.encode()).hexdigest()],
             }
         },

@@ -121,3 +121,24 @@ async def test_a_token_that_ends_while_its_body_comes_opens_nothing(
         await wire.send(whole[-1:])
         assert (await wire.answer()).error["code"] == "expired_token"
         assert not origin.requests
+
+
+@pytest.mark.parametrize(("model", "status"), [("gpt-5-mini", 200), ("o9", 403)])
+async def test_a_long_body_is_judged_as_a_short_one(
+    tmp_path: Path, model: str, status: int
+) -> None:
+    """It is read in a thread, and what was read is what is sent."""
+    body = b'{"pad": "%b", "model": "%b"}' % (b"\\u00e9" * 100_000, model.encode())
+
+    async def answers(wire: ProviderWire) -> None:
+        while await wire.request():
+            await wire.ok()
+
+    async with (
+        provider(answers) as origin,
+        inside(tmp_path, origin.port, rule={"models": ["gpt-5-mini"]}) as gateway,
+        bot(gateway.port) as wire,
+    ):
+        await wire.send(request(TOKEN, body))
+        assert (await wire.answer()).status == status
+        assert [got.body for got in origin.requests] == ([body] if status == 200 else [])
