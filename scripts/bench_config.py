@@ -34,7 +34,7 @@ _EVERYBODY = """\
 addresses: [10.0.0.0/8, 127.0.0.0/8, "fd00::/8"]
 limits: [{requests: 90000, per: second, burst: 90000}, {concurrency: 5000}]
 labels:
-  all: {limits: [{requests: 90000, per: second}, {concurrency: 4000}]}
+  all: {limits: [{requests: 30000, per: second}, {concurrency: 4000}]}
 """
 _ROUTE_LIMITS = """\
     limits: [{requests: 90000, per: second, burst: 90000}, {concurrency: 3000}]
@@ -43,7 +43,7 @@ _GROUP = """\
 groups:
   ruled:
     addresses: [10.1.0.0/16, 127.0.0.1]
-    limits: [{requests: 90000, per: second}, {concurrency: 1000}]
+    limits: [{requests: 30000, per: second}, {concurrency: 1000}]
     allow:
       - route: openai
         presets: [inference]

@@ -36,7 +36,7 @@ def configure(
     log: str = "info",
     route: dict[str, Any] | None = None,
     rule: dict[str, Any] | None = None,
-    **sections: dict[str, Any],
+    **sections: Any,
 ) -> Path:
     """Write a configuration with one route to `upstream` (a URL or a port) and one bot."""
     if isinstance(upstream, int):

@@ -26,7 +26,7 @@ async def _key(gateway: Inside, origin: Origin) -> bytes:
     async with bot(gateway.port) as wire:
         await wire.send(request(TOKEN))
         assert (await wire.answer()).status == 200
-    return re.findall(rb"Bearer (\S+)", origin.requests[-1].head)[0]
+    return bytes(re.findall(rb"Bearer (\S+)", origin.requests[-1].head)[0])
 
 
 @pytest.mark.asyncio
