@@ -14,7 +14,6 @@ from gateway.core.ruled import Ruled, Said, folded, said_of, unreadable
 _MOST = 1_000  # fields, as in most form readers
 _CONTROL = re.compile(r"[\0-\x1f\x7f]")
 _BEFORE_JSON = b" \t\r\n\xef\xbb\xbf"
-_INSIDE = re.compile(r"[\[.]")
 _NO_LETTER = re.compile(r"[\W_]")
 
 
@@ -111,7 +110,8 @@ class FormFields:
         """
         readings = [name, unquote(name)] if "%" in name else [name]
         if "[" in readings[-1] or "." in readings[-1]:
-            readings += [_INSIDE.split(reading, maxsplit=1)[0] for reading in readings]
+            outer = [reading.partition("[")[0] for reading in readings]
+            readings += outer + [reading.partition(".")[0] for reading in outer]
         return any(_skeleton(reading) in self._skeletons for reading in readings)
 
 

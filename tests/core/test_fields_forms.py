@@ -103,6 +103,9 @@ def test_what_is_said(text: bytes, said: tuple[str, ...]) -> None:
         pytest.param(b"&".join([b"a=1"] * 1001), id="too-many"),
         pytest.param(b"a=1" + b";" * 1001, id="too-many-semicolons"),
         pytest.param(b"reply=" + b"[" * 100_000, id="deep"),
+        pytest.param(b"chat.id[]=1", id="php-dot-and-bracket"),
+        pytest.param(b"chat.id[x].y=1", id="php-dot-and-more"),
+        pytest.param(b"chat_id.x[]=1", id="member-and-bracket"),
     ],
 )
 def test_tricks_are_refused(text: bytes) -> None:
