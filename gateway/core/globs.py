@@ -97,7 +97,8 @@ class PathGlob:
             return path.startswith("/")
         segments = self._split(path)
         return len(segments) == len(self._segments) and all(
-            glob.matches(segment) and (segment != "" or glob.pattern != "*")
+            # Of the rest that `**` stands for, a `*` before it is within the first segment.
+            glob.matches(segment.partition("/")[0]) and (segment != "" or glob.pattern != "*")
             for glob, segment in zip(self._segments, segments, strict=True)
         )
 

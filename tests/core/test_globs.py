@@ -113,6 +113,8 @@ def obvious_path(pattern: str, path: str) -> bool:
 
 @given(path_globs, paths.map(lambda path: path.replace("*", "a")))
 @example("/a/**", "/a/")
+@example("/*b**", "//b")
+@example("/a/*b**", "/a/x/b")
 def test_paths_against_the_obvious_model(pattern: str, path: str) -> None:
     assert PathGlob(pattern).matches(path) == obvious_path(pattern, path)
 
