@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from importlib.util import find_spec
 from io import BytesIO
 from pathlib import Path
@@ -30,24 +30,6 @@ from gateway.demo.seen import MOST_SIGHTINGS
 HI: list[Any] = [{"role": "user", "content": "hi to the demo"}]
 BOT = KEYS["telegram"]
 BIG = b"0123456789" * 1_000_000
-
-
-@pytest.fixture(scope="module")
-def running() -> Iterator[DemoProcess]:
-    with process.start() as demo:
-        yield demo
-
-
-@pytest.fixture
-def demo(running: DemoProcess) -> DemoProcess:
-    running.clear()
-    return running
-
-
-@pytest.fixture
-async def http(demo: DemoProcess) -> AsyncIterator[aiohttp.ClientSession]:
-    async with aiohttp.ClientSession(demo.url) as session:
-        yield session
 
 
 def openai_client(demo: DemoProcess, key: str = KEYS["openai"]) -> openai.OpenAI:

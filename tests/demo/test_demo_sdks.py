@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from importlib.util import find_spec
 from io import BytesIO
 from typing import Any
@@ -16,27 +16,8 @@ import pytest
 import slack_sdk
 from google import genai
 
-from gateway.demo import process
 from gateway.demo.keys import KEYS
 from gateway.demo.process import DemoProcess
-
-
-@pytest.fixture(scope="module")
-def running() -> Iterator[DemoProcess]:
-    with process.start() as demo:
-        yield demo
-
-
-@pytest.fixture
-def demo(running: DemoProcess) -> DemoProcess:
-    running.clear()
-    return running
-
-
-@pytest.fixture
-async def http(demo: DemoProcess) -> AsyncIterator[aiohttp.ClientSession]:
-    async with aiohttp.ClientSession(demo.url) as session:
-        yield session
 
 
 def bearer(key: str) -> dict[str, str]:

@@ -81,7 +81,6 @@ FORBIDDEN = {
         POST /v1/tunnels/ID/rotate_token
         POST /v1/tunnels/ID/certificates
         POST /v1/user_profiles/ID/enrollment_url
-        POST /v1/environments/ID/work/ID/ack
         POST /v1/fine_tunes
     """,
     "gemini": """
