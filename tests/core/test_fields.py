@@ -6,8 +6,8 @@ import pytest
 
 from gateway.core.errors import Refused
 from gateway.core.fields import FieldReader, Reading, Said, merged
+from gateway.core.fields.ruled import Ruled
 from gateway.core.model import Subject
-from gateway.core.ruled import Ruled
 
 JSON, FORM = b"application/json", b"application/x-www-form-urlencoded"
 MODEL = Subject(

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.core.errors import Refused
-from gateway.core.formfields import FormFields
+from gateway.core.fields.formfields import FormFields
+from gateway.core.fields.ruled import Ruled
 from gateway.core.model import Subject
-from gateway.core.ruled import Ruled
 
 CHAT = Subject("chat", form="[ -~]{1,64}")
 FIELDS = FormFields([Ruled(written, CHAT) for written in ("chat_id", "reply.id", "all[]")], "form")

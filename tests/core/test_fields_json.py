@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from gateway.core.errors import Refused
 from gateway.core.fields import Said
-from gateway.core.jsonfields import JsonFields
+from gateway.core.fields.jsonfields import JsonFields
+from gateway.core.fields.ruled import Ruled, folded
 from gateway.core.model import Subject
-from gateway.core.ruled import Ruled, folded
 
 MODEL = Subject("model", form="[ -~]{1,64}")
 FIELDS = JsonFields(

@@ -8,8 +8,8 @@ from urllib.parse import unquote
 
 from gateway.core import urlencoded
 from gateway.core.errors import GatewayError
-from gateway.core.jsonfields import texts
-from gateway.core.ruled import Ruled, Said, folded, said_of, unreadable
+from gateway.core.fields.jsonfields import texts
+from gateway.core.fields.ruled import Ruled, Said, folded, said_of, unreadable
 
 _MOST = 1_000  # fields, as in most form readers
 _CONTROL = re.compile(r"[\0-\x1f\x7f]")

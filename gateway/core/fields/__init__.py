@@ -7,12 +7,12 @@ from collections.abc import Iterator, Sequence
 from urllib.parse import unquote_to_bytes
 
 from gateway.core import urlencoded
-from gateway.core.contenttypes import JSON, MULTIPART, kind_of
-from gateway.core.formfields import FormFields
-from gateway.core.formscan import FormScan
-from gateway.core.jsonfields import JsonFields
+from gateway.core.fields.contenttypes import JSON, MULTIPART, kind_of
+from gateway.core.fields.formfields import FormFields
+from gateway.core.fields.formscan import FormScan
+from gateway.core.fields.jsonfields import JsonFields
+from gateway.core.fields.ruled import Ruled, Said, Value, said_of, unreadable
 from gateway.core.model import Subject
-from gateway.core.ruled import Ruled, Said, Value, said_of, unreadable
 
 __all__ = ["FieldReader", "FormScan", "Reading", "Said", "merged"]
 

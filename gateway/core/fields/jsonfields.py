@@ -11,7 +11,7 @@ import msgspec
 
 from gateway.core import jsontext
 from gateway.core.errors import GatewayError
-from gateway.core.ruled import Ruled, Said, folded, said_of, spellings, unreadable
+from gateway.core.fields.ruled import Ruled, Said, folded, said_of, spellings, unreadable
 
 
 class _Object(tuple[tuple[str, Any], ...]):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 
 from gateway.core.errors import GatewayError
+from gateway.core.fields.ruled import unreadable
 from gateway.core.multipart import parameters
-from gateway.core.ruled import unreadable
 
 FORM = b"application/x-www-form-urlencoded"
 MULTIPART = b"multipart/form-data"

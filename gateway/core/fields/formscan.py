@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from gateway.core.contenttypes import is_text
 from gateway.core.errors import GatewayError
-from gateway.core.formfields import FormFields
+from gateway.core.fields.contenttypes import is_text
+from gateway.core.fields.formfields import FormFields
+from gateway.core.fields.ruled import Ruled, Said, said_of, unreadable
 from gateway.core.multipart import MOST, PartHead, boundary_of, head_of
-from gateway.core.ruled import Ruled, Said, said_of, unreadable
 
 _LONGEST_HEAD = 8 * 1024
 _LONGEST_VALUE = 64 * 1024
